@@ -1,0 +1,144 @@
+"""What the tests of all scenarios share: the hosts, their variables, and further runs of the scenario's playbook."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import testinfra
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar
+from ansible.vars.manager import VariableManager
+
+PROJECT = Path(__file__).parent.parent
+SCENARIO = yaml.safe_load(Path(os.environ["MOLECULE_FILE"]).read_text())
+INVENTORY = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent
+CONVERGE = SCENARIO["ansible"]["playbooks"]["converge"]
+PLAYBOOK_SECONDS = 900
+
+
+class Variables:
+    """The variables of the inventory, templated: ``variables("web1", "address")``."""
+
+    def __init__(self):
+        init_plugin_loader()
+        self.loader = DataLoader()
+        self.inventory = InventoryManager(loader=self.loader, sources=[str(INVENTORY)])
+        self.manager = VariableManager(loader=self.loader, inventory=self.inventory)
+        self.groups = {name: [host.name for host in group.get_hosts()] for name, group in self.inventory.groups.items()}
+
+    def of(self, host):
+        """Return all that the inventory says of the host."""
+        values = self.manager.get_vars(host=self.inventory.get_host(host), include_hostvars=False)
+        return {name: self(host, name) for name in values}
+
+    def __call__(self, host, name):
+        """Return the value that a play on the host would see, role defaults left out."""
+        values = self.manager.get_vars(host=self.inventory.get_host(host))
+        return Templar(loader=self.loader, variables=values).template(values[name])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished or killed run of ansible-playbook: its exit code and all that it printed."""
+
+    code: int
+    output: str
+
+    @property
+    def ok(self):
+        """Whether the run finished and no host failed or was unreachable."""
+        return self.code == 0
+
+    @property
+    def killed(self):
+        """Whether the run was cut off, as by ``crash_after``."""
+        return self.code == -signal.SIGKILL
+
+    @property
+    def changed(self):
+        """The number of changed tasks of each host that has any."""
+        recap = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", self.output, re.MULTILINE)
+        return {host: int(count) for host, count in recap if int(count)}
+
+    @property
+    def message(self):
+        """What was printed, its line breaks and indentation folded, so that a test can look for a sentence."""
+        return " ".join(self.output.split())
+
+
+def play(
+    variables=None, *, playbook=CONVERGE, limit=None, tags=None, check=False, diff=False, verbosity=0, crash_after=None
+):
+    """Run the scenario's playbook, or another one, and return the Run.
+
+    ``variables`` go in as extra variables. ``crash_after`` names a task after which the run is killed, as if the
+    control machine had lost power.
+    """
+    command = ["ansible-playbook", "--inventory", str(INVENTORY), playbook]
+    command += ["--extra-vars", json.dumps(variables)] if variables else []
+    command += ["--check"] if check else []
+    command += ["--diff"] if diff else []
+    command += ["--limit", limit] if limit else []
+    command += ["--tags", tags] if tags else []
+    command += ["-" + "v" * verbosity] if verbosity else []
+    environment = os.environ | {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    if crash_after:
+        environment |= {
+            "ANSIBLE_CALLBACK_PLUGINS": str(PROJECT / "molecule/shared/callback_plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "crash",
+            "CRASH_AFTER": crash_after,
+        }
+    done = subprocess.run(
+        command,
+        cwd=PROJECT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PLAYBOOK_SECONDS,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout)
+
+
+@pytest.fixture(scope="session")
+def variables():
+    """The inventory's variables and groups."""
+    return Variables()
+
+
+@pytest.fixture(scope="session")
+def hosts(variables):
+    """The scenario's hosts by name, as Testinfra sees them."""
+    return {name: testinfra.get_host(f"docker://{variables(name, 'ansible_host')}") for name in variables.groups["all"]}
+
+
+@pytest.fixture(scope="session")
+def host(hosts):
+    """The scenario's first host."""
+    return next(iter(hosts.values()))
+
+
+@pytest.fixture
+def converge():
+    """Run the scenario's playbook again: see ``play``. A test that changed anything ends with a plain run."""
+    dirty = False
+
+    def run(*arguments, **options):
+        nonlocal dirty
+        dirty = True
+        return play(*arguments, **options)
+
+    yield run
+    if dirty:
+        done = play()
+        assert done.ok, done.output

@@ -1,0 +1,60 @@
+"""Memcached as a client meets it."""
+
+import pytest
+
+
+def ask(host, request, address="127.0.0.1", port=11211):
+    """Send a request in Memcached's text protocol and return the answer."""
+    program = (
+        "import socket, sys\n"
+        f"connection = socket.create_connection(({address!r}, {port}), timeout=3)\n"
+        f"connection.sendall({request.encode()!r})\n"
+        "connection.shutdown(socket.SHUT_WR)\n"
+        "sys.stdout.write(connection.makefile().read())\n"
+    )
+    return host.check_output("python3 -c %s", program)
+
+
+def limit_mib(host):
+    """Return the memory limit of the running process, in MiB."""
+    stats = dict(line.split()[1:3] for line in ask(host, "stats\r\n").splitlines() if line.startswith("STAT"))
+    return int(stats["limit_maxbytes"]) // 2**20
+
+
+def test_a_value_comes_back(host, variables):
+    address = variables("cache1", "address")
+    assert ask(host, "set game 0 60 4\r\nuno!\r\n", address) == "STORED"
+    assert ask(host, "get game\r\n", address) == "VALUE game 0 4\nuno!\nEND"
+
+
+def test_listens_where_it_is_told_to_and_not_on_udp(host, variables):
+    listening = host.check_output("ss --no-header --listening --numeric --tcp --udp '( sport = 11211 )'").splitlines()
+    sockets = sorted((line.split()[0], line.split()[4]) for line in listening)
+    assert sockets == [("tcp", "127.0.0.1:11211"), ("tcp", f"{variables('cache1', 'address')}:11211")]
+
+
+def test_the_limit_is_the_configured_one(host):
+    assert limit_mib(host) == 64
+
+
+def test_comes_back_after_its_process_is_killed(host):
+    host.check_output("systemctl kill --signal=KILL memcached")
+    host.check_output("timeout 10 sh -c 'until systemctl is-active memcached; do sleep 0.2; done'")
+
+
+def test_a_run_killed_before_the_restart_is_mended_by_the_next(host, converge):
+    assert converge({"memcached_memory": 96}, crash_after="Configure Memcached").killed
+    assert limit_mib(host) == 64
+    assert converge({"memcached_memory": 96}).ok
+    assert limit_mib(host) == 96
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("memcached_memory", "plenty"), ("memcached_port", 99999), ("memcached_threads", 0)]
+)
+def test_a_bad_value_is_refused_and_the_service_stays_up(host, converge, variable, value):
+    run = converge({variable: value})
+    assert not run.ok
+    assert variable in run.message
+    assert not run.changed
+    assert limit_mib(host) == 64

@@ -1,0 +1,249 @@
+"""Run a systemd unit on the configuration that is on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: daemon
+short_description: Run a systemd unit on the configuration that is on disk
+description:
+  - Enables and starts a unit, and restarts or reloads it when any of its files changed after the running process took
+    them over. What is compared is the state of the host, not what this run changed, so a restart that an earlier,
+    interrupted run owes is made good by the next one. No handler is needed.
+  - Reads new unit files (C(daemon-reload)) when systemd says that it needs to.
+  - Fails with the unit's last log lines when the unit does not stay up.
+  - A unit whose start conditions this host does not meet (C(ConditionVirtualization=) in a container) counts as run.
+  - In check mode a unit that does not exist yet is reported as one that would be started.
+options:
+  name:
+    description: The unit's name, with its suffix unless that is C(.service).
+    type: str
+    required: true
+  files:
+    description: Files, or glob patterns of files, that the process reads when it starts or reloads.
+    type: list
+    elements: path
+    default: []
+  on_change:
+    description: How changed files are taken over.
+    type: str
+    choices: [restart, reload]
+    default: restart
+  restart_files:
+    description: With O(on_change=reload), the files that only a restart takes over. The unit's own always are of these.
+    type: list
+    elements: path
+    default: []
+  enabled:
+    description: Whether the unit starts at boot.
+    type: bool
+    default: true
+author: the maintainers
+"""
+
+EXAMPLES = """
+- name: Run Memcached
+  daemon:
+    name: memcached
+    files: [/etc/memcached.conf]
+"""
+
+RETURN = """
+action:
+  description: What was done, or would be in check mode (V(none), V(start), V(restart) or V(reload)).
+  type: str
+  returned: always
+newer_files:
+  description: The files that changed after the process took them over.
+  type: list
+  elements: str
+  returned: always
+"""
+
+APPLIED = Path("/run/ansible-daemon")
+"""A file per unit, as old as the last reload by this module. On tmpfs: a boot takes every file over anyway."""
+
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "ConditionResult",
+    "ConditionTimestampMonotonic",
+    "ActiveEnterTimestampMonotonic",
+    "ExecMainStartTimestampMonotonic",
+    "FragmentPath",
+    "DropInPaths",
+)
+
+STEADY_SECONDS = 1.0
+"""How long a unit is watched after a start: a wrong configuration usually ends a daemon within this time."""
+
+
+def systemctl(*arguments):
+    """Run systemctl; return its exit code and its output, errors included."""
+    done = subprocess.run(
+        ["/usr/bin/systemctl", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return done.returncode, done.stdout.strip()
+
+
+class Unit:
+    """A systemd unit as it is on this host now."""
+
+    def __init__(self, name):
+        self.name = name if "." in name else f"{name}.service"
+        self.marker = APPLIED / self.name
+        self.refresh()
+
+    def refresh(self):
+        """Ask systemd for the unit's state."""
+        _, output = systemctl("show", self.name, "--property", ",".join(PROPERTIES))
+        self.state = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+    def __getitem__(self, key):
+        return self.state.get(key, "")
+
+    @property
+    def exists(self):
+        """Whether systemd finds the unit's file."""
+        return self["LoadState"] not in ("", "not-found")
+
+    @property
+    def skipped(self):
+        """Whether systemd declined to start the unit because its conditions are not met on this host."""
+        return self["ConditionResult"] == "no" and self["ActiveState"] == "inactive"
+
+    @property
+    def running(self):
+        """Whether the unit does its work, which for a timer or a socket means that it is armed."""
+        return self["ActiveState"] in ("active", "reloading") or self.skipped
+
+    @property
+    def own_files(self):
+        """The unit file and its drop-ins."""
+        return [path for path in (self["FragmentPath"], *self["DropInPaths"].split()) if path]
+
+    def started_at(self):
+        """When the process last started, in seconds since the epoch; 0 if it did not."""
+        property_name = "ConditionTimestampMonotonic" if self.skipped else "ExecMainStartTimestampMonotonic"
+        micros = int(self[property_name] or 0) or int(self["ActiveEnterTimestampMonotonic"] or 0)
+        return time.time() - (time.monotonic() - micros / 1e6) if micros else 0.0
+
+    def reloaded_at(self):
+        """When this module last reloaded the unit, in seconds since the epoch; 0 if it did not."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.marker.stat().st_mtime
+        return 0.0
+
+    def journal(self):
+        """The unit's last log lines, for a person to read."""
+        done = subprocess.run(
+            ["/usr/bin/journalctl", "--unit", self.name, "--lines", "15", "--no-pager", "--output", "cat"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip()
+
+
+def newer(patterns, moment):
+    """Return the files that changed after the moment (seconds since the epoch), each pattern expanded."""
+    root = Path("/")
+    paths = {path for pattern in patterns for path in root.glob(pattern.lstrip("/"))}
+    return sorted(str(path) for path in paths if path.stat().st_ctime > moment)
+
+
+def decide(unit, parameters):
+    """Return the action that brings the unit up to date, and the files that call for it."""
+    if not unit.running:
+        return "start", []
+    started = unit.started_at()
+    stale = newer(parameters["restart_files"] + unit.own_files, started)
+    if parameters["on_change"] == "restart":
+        stale += newer(parameters["files"], started)
+    if stale:
+        return "restart", stale
+    stale = newer(parameters["files"], max(started, unit.reloaded_at()))
+    return ("reload", stale) if stale else ("none", [])
+
+
+def watch(module, unit):
+    """Fail unless the unit stays up for a moment."""
+    until = time.monotonic() + STEADY_SECONDS
+    while True:
+        unit.refresh()
+        if not unit.running:
+            module.fail_json(
+                msg=f"{unit.name} did not stay up: it is {unit['ActiveState']} ({unit['SubState']})."
+                f" Its log ends:\n{unit.journal()}"
+            )
+        if time.monotonic() > until or unit["SubState"] in ("exited", "dead", "listening", "waiting", "mounted"):
+            return
+        time.sleep(0.1)
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "on_change": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
+            "restart_files": {"type": "list", "elements": "path", "default": []},
+            "enabled": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    parameters = module.params
+    unit = Unit(parameters["name"])
+
+    if not module.check_mode and (unit["NeedDaemonReload"] == "yes" or not unit.exists):
+        systemctl("daemon-reload")
+        unit.refresh()
+    if not unit.exists:
+        if module.check_mode:
+            module.exit_json(changed=True, action="start", newer_files=[])
+        module.fail_json(msg=f"There is no systemd unit {unit.name} on this host: is its package installed?")
+    if unit["LoadState"] == "masked":
+        module.fail_json(msg=f"{unit.name} is masked on this host. Run: systemctl unmask {unit.name}")
+
+    action, stale = decide(unit, parameters)
+    at_boot = unit["UnitFileState"] != "disabled"
+    switch = unit["UnitFileState"] in ("disabled", "enabled") and parameters["enabled"] != at_boot
+    result = {"changed": action != "none" or switch, "action": action, "newer_files": stale}
+    if module.check_mode or not result["changed"]:
+        module.exit_json(**result)
+
+    if switch:
+        verb = "enable" if parameters["enabled"] else "disable"
+        code, output = systemctl(verb, unit.name)
+        if code:
+            module.fail_json(msg=f"systemctl {verb} {unit.name}: {output}", **result)
+    if action != "none":
+        asked_at = time.time()
+        if action != "reload":
+            systemctl("reset-failed", unit.name)
+        code, output = systemctl(action, unit.name)
+        if code:
+            module.fail_json(
+                msg=f"systemctl {action} {unit.name} failed: {output}\nIts log ends:\n{unit.journal()}", **result
+            )
+        if action == "reload":
+            APPLIED.mkdir(mode=0o755, exist_ok=True)
+            unit.marker.touch()
+            os.utime(unit.marker, (asked_at, asked_at))
+        watch(module, unit)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

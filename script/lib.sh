@@ -1,0 +1,29 @@
+# What the scripts share. Sourced, from the project's root.
+
+log_folder=.local/log
+
+# Say what went wrong and what to do about it, and end.
+die() { echo "$*" >&2; exit 1; }
+
+# Run a command or function as a named step: one line with the time it took, its output in a log, the log's end on failure.
+step() {
+    local title=$1 log started code
+    shift
+    log=$log_folder/$(tr 'A-Z ' 'a-z-' <<< "$title").log
+    mkdir -p $log_folder
+    started=$(date +%s.%N)
+    [[ ! -t 1 ]] || printf '      …  %s\r' "$title"
+    # Not in an || list: there bash would go on after a command that failed inside the step.
+    set +e
+    ( set -e; "$@" ) > "$log" 2>&1 < /dev/null
+    code=$?
+    set -e
+    printf '%6.1f s  %s\n' "$(python3 -c "import time; print(time.time() - $started)")" "$title"
+    [[ $code -eq 0 ]] || { tail -n 25 "$log" >&2; die "'$title' failed. The whole log: $log"; }
+}
+
+# A new member of the group docker is one only after the next login: go on as one now.
+enter_docker_group() {
+    docker version > /dev/null 2>&1 && return
+    exec sg docker -c "$(printf '%q ' "$@")"
+}
