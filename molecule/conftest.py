@@ -128,17 +128,23 @@ def host(hosts):
     return next(iter(hosts.values()))
 
 
+@pytest.fixture(scope="session")
+def run():
+    """Run a playbook that changes nothing, or that the test makes good itself: see ``play``."""
+    return play
+
+
 @pytest.fixture
 def converge():
     """Run the scenario's playbook again: see ``play``. A test that changed anything ends with a plain run."""
     dirty = False
 
-    def run(*arguments, **options):
+    def play_again(*arguments, **options):
         nonlocal dirty
         dirty = True
         return play(*arguments, **options)
 
-    yield run
+    yield play_again
     if dirty:
         done = play()
         assert done.ok, done.output

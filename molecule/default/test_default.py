@@ -1,0 +1,216 @@
+"""The joints between the tiers: what no role's own scenario can show."""
+
+import json
+import re
+import uuid
+from pathlib import Path
+
+import pytest
+from people import Visitors, docker, run_python
+
+GAMES = json.loads((Path(__file__).parents[2] / "demo/games/data/games.json").read_text())
+PAGES = [f"/games/{game['slug']}/" for game in GAMES]
+
+CONNECT = """
+import concurrent.futures, json, socket, sys
+
+def is_open(target):
+    try:
+        socket.create_connection(target, timeout=1.5).close()
+    except OSError:
+        return False
+    return True
+
+targets = json.load(sys.stdin)["targets"]
+with concurrent.futures.ThreadPoolExecutor(len(targets)) as pool:
+    print(json.dumps(list(pool.map(is_open, map(tuple, targets)))))
+"""
+
+BROWSE = """
+import http.cookiejar, json, re, sys, urllib.error, urllib.parse, urllib.request
+
+order = json.load(sys.stdin)
+browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+def ask(path, form=None):
+    data = urllib.parse.urlencode(form).encode() if form else None
+    request = urllib.request.Request(f"http://{order['address']}{path}", data, {"Host": order["domain"]})
+    try:
+        with browser.open(request, timeout=20) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+if order.get("form"):
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', ask(order["path"])[1])[1]
+    print(json.dumps(ask(order["path"], order["form"] | {"csrfmiddlewaretoken": token})))
+else:
+    print(json.dumps(ask(order["path"])))
+"""
+
+
+@pytest.fixture
+def browse(variables):
+    """Ask one web server, past the balancer, from the balancer's host: ``browse("web1", "/", form=None)``."""
+
+    def ask(server, path, form=None):
+        address, domain = variables(server, "address"), variables(server, "site_domain")
+        return run_python(
+            variables("lb1", "ansible_host"), BROWSE, address=address, domain=domain, path=path, form=form
+        )
+
+    return ask
+
+
+def test_both_web_servers_answer_through_the_balancer(site):
+    answers = [site.get("/") for _ in range(20)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["X-Served-By"] for answer in answers} == {"web1", "web2"}
+
+
+def test_the_second_reader_of_a_page_gets_it_from_memcached(site):
+    page = f"/games/?page={len(GAMES) // 48}&age=12"
+    assert [site.get(page).headers["X-Cache"] for _ in range(3)] == ["miss", "hit", "hit"]
+
+
+def test_a_review_written_through_one_web_server_is_read_through_the_other(browse):
+    text = f"The whole family laughed at {uuid.uuid4()}."
+    page = PAGES[7]
+    assert text not in browse("web2", page)[1]
+    status, answer = browse("web1", f"{page}review/", {"name": "Ada", "rating": 5, "text": text})
+    assert status in (200, 302), answer
+    assert text in browse("web2", page)[1]
+    assert text in browse("web1", page)[1]
+
+
+def test_static_files_are_served_without_python(site, hosts, browse, variables):
+    style = re.search(r'href="(/static/[^"]+\.css)"', site.get("/").text)[1]
+    answer = site.get(style)
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["Cache-Control"]
+    units = " ".join(variables("web1", "services")["django"]["unit"] + kind for kind in (".socket", ".service"))
+    hosts["web1"].check_output(f"systemctl stop {units}")
+    try:
+        assert browse("web1", style)[0] == 200
+        assert browse("web1", "/")[0] == 503
+    finally:
+        hosts["web1"].check_output(f"systemctl start {units}")
+
+
+def test_old_domains_are_forwarded_with_path_and_query(site, variables):
+    for domain in variables("lb1", "site_old_domains"):
+        answer = site.get("/games/?age=6&page=2", host=domain)
+        assert answer.status_code == 301
+        assert answer.headers["Location"] == f"http://{site.domain}/games/?age=6&page=2"
+
+
+def test_a_port_is_open_to_those_whom_the_catalogue_names_and_closed_to_all_others(variables):
+    services = variables("lb1", "services")
+    groups = variables.groups
+    targets = sorted(
+        {
+            (variables(server, "address"), service["port"], server)
+            for service in services.values()
+            if "port" in service
+            for server in groups[service["group"]]
+        }
+    )
+    assert len(targets) > len(groups["all"])
+
+    def admits(server, port, client):
+        return any(
+            "anywhere" in service["clients"] or any(client in groups[group] for group in service["clients"])
+            for service in services.values()
+            if service.get("port") == port and server in groups[service["group"]]
+        )
+
+    wrong = []
+    for client in groups["all"]:
+        wanted = [target for target in targets if target[2] != client]
+        found = run_python(
+            variables(client, "ansible_host"), CONNECT, targets=[(address, port) for address, port, _ in wanted]
+        )
+        for (_, port, server), is_open in zip(wanted, found, strict=True):
+            if is_open != admits(server, port, client):
+                wrong.append(f"{client} to {server}:{port} is {'open' if is_open else 'closed'}")
+    assert not wrong
+
+
+def test_no_secret_is_in_any_log(hosts, variables):
+    secrets = {
+        variables("data1", "mongodb_admin_password"),
+        variables("data1", "site_database_password"),
+        variables("web1", "site_secret_key"),
+    }
+    for name, host in hosts.items():
+        logs = host.check_output("journalctl --no-pager; find /var/log -type f -not -path '*/journal/*' -exec cat {} +")
+        assert logs
+        assert not any(secret in logs for secret in secrets), name
+        processes = host.check_output("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; true")
+        assert not any(secret in processes for secret in secrets), name
+
+
+def test_reads_go_on_when_a_web_server_dies(site, power):
+    with Visitors(site, PAGES) as visitors:
+        visitors.read_more(300)
+        power.off("web1")
+        visitors.read_more(300)
+        assert {site.get("/").headers["X-Served-By"] for _ in range(5)} == {"web2"}
+    visitors.report("web1 killed")
+    assert not visitors.failures
+
+
+def test_reads_go_on_when_memcached_dies(site, hosts, well):
+    with Visitors(site, PAGES) as visitors:
+        visitors.read_more(300)
+        for server in ("web1", "web2"):
+            hosts[server].check_output("systemctl stop memcached")
+        visitors.read_more(300)
+    visitors.report("Memcached stopped on both hosts")
+    assert not visitors.failures
+    for server in ("web1", "web2"):
+        hosts[server].check_output("systemctl start memcached")
+    well()
+
+
+def test_reads_go_on_when_the_primary_of_mongodb_dies(site, hosts, power, run, variables):
+    verified = run(playbook="playbooks/verify.yml")
+    primary = re.search(r"(\w+)\s+mongodb\s+well\s+[\d.]+ ms\s+primary", verified.output)[1]
+    with Visitors(site, PAGES) as visitors:
+        visitors.read_more(300)
+        power.off(primary)
+        visitors.read_more(600)
+    visitors.report(f"MongoDB's primary, {primary}, killed")
+    assert not visitors.failures
+
+
+def test_verify_names_what_is_unwell(hosts, run, well):
+    hosts["web2"].check_output("systemctl stop memcached")
+    verified = run(playbook="playbooks/verify.yml")
+    assert not verified.ok
+    assert re.search(r"web2\s+memcached\s+UNWELL", verified.output)
+    assert len(re.findall("UNWELL", verified.output)) == 1
+    hosts["web2"].check_output("systemctl start memcached")
+    well()
+
+
+def test_a_host_that_is_down_does_not_keep_the_others_from_their_run(power, converge):
+    power.off("web2")
+    power.off("data3")
+    done = converge()
+    recap = dict(re.findall(r"^(\S+)\s+: .*unreachable=(\d+)\s+failed=0", done.output, re.MULTILINE))
+    assert recap.pop("web2") == recap.pop("data3") == "1"
+    assert set(recap.values()) == {"0"}, done.output
+    assert not done.changed, done.output
+    power.on("web2")
+    power.on("data3")
+
+
+def test_a_host_that_was_lost_is_built_again_by_the_same_playbook(site, converge, run, variables, well):
+    """What a person does: a blank machine in the place of the dead one, and site.yml."""
+    docker("rm", "--force", variables("web1", "ansible_host"))
+    assert run(playbook="playbooks/twin_up.yml").ok
+    done = converge()
+    assert done.ok, done.output
+    assert set(done.changed) == {"web1"}, done.changed
+    well()
+    assert {site.get("/").headers["X-Served-By"] for _ in range(10)} == {"web1", "web2"}

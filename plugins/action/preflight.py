@@ -1,0 +1,137 @@
+"""Check all that the site's variables say, for every host and role, before any host is changed."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from pathlib import Path
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+DOCUMENTATION = """
+module: preflight
+short_description: Check all that the site's variables say, before any host is changed
+description:
+  - Runs on the control machine alone. Reads which roles the site's playbooks give to which hosts, and checks the
+    variables of each host against the C(meta/argument_specs.yml) of its roles, for required ones, types, choices and
+    names that no role knows.
+  - Checks that the inventory has the groups that the service catalogue names.
+  - Reports all that is wrong at once.
+options:
+  playbook:
+    description: The playbook that builds the site. It imports playbooks, whose plays apply roles.
+    type: path
+    required: true
+  services:
+    description: The service catalogue.
+    type: dict
+    required: true
+author: the maintainers
+"""
+
+RETURN = """
+roles:
+  description: The roles of each host, in the order in which they run.
+  type: dict
+  returned: success
+"""
+
+CATALOGUE_KEYS = {"clients", "group", "port", "probe", "unit"}
+CATALOGUE = "group_vars/all/services.yml"
+
+
+def suggestion(name, names):
+    """Return a sentence with the known name that is most like the given one, or nothing."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+class ActionModule(ActionBase):
+    """See the documentation above."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        """Return the roles of each host, or a failure that names every mistake."""
+        result = super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(
+            {"playbook": {"type": "path", "required": True}, "services": {"type": "dict", "required": True}}
+        )
+        playbook = Path(options["playbook"])
+        hostvars = task_vars["hostvars"]
+        hosts = task_vars["ansible_play_hosts_all"]
+        specs = {
+            path.parts[-3]: self.load(path)["argument_specs"]["main"]["options"]
+            for path in playbook.parent.glob("roles/*/meta/argument_specs.yml")
+        }
+        roles = self.roles_of_hosts(playbook, task_vars)
+
+        mistakes = defaultdict(list)
+        for mistake in self.catalogue_mistakes(options["services"], task_vars["groups"]):
+            mistakes[mistake].append(CATALOGUE)
+        for host in hosts:
+            found = list(self.name_mistakes(hostvars[host], specs))
+            for role in roles[host]:
+                found += self.value_mistakes(hostvars[host], role, specs[role])
+            for mistake in found:
+                mistakes[mistake].append(host)
+
+        if mistakes:
+            lines = [f"- {mistake} ({', '.join(where)})" for mistake, where in mistakes.items()]
+            return result | {"failed": True, "msg": "\n".join(["Nothing was changed. Mend this first:", *lines])}
+        return result | {"changed": False, "roles": {host: roles[host] for host in hosts}}
+
+    def load(self, path):
+        """Return the content of a YAML file."""
+        return self._loader.load_from_file(str(path))
+
+    def roles_of_hosts(self, playbook, task_vars):
+        """Return for each host the roles that the imported playbooks apply to it."""
+        hosts_of = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
+        roles = defaultdict(list)
+        for entry in self.load(playbook):
+            for play in self.load(playbook.parent / entry["ansible.builtin.import_playbook"]):
+                for host in hosts_of.run([play["hosts"]], variables=task_vars):
+                    roles[host] += [role["role"] for role in play.get("roles", [])]
+        return roles
+
+    @staticmethod
+    def catalogue_mistakes(services, groups):
+        """Yield what the catalogue says wrongly, or of groups that the inventory does not have."""
+        for name, service in services.items():
+            for key in sorted(service.keys() - CATALOGUE_KEYS):
+                yield f"services.{name}.{key} is not a key of the catalogue.{suggestion(key, CATALOGUE_KEYS)}"
+            for group in (service.get("group"), *service.get("clients", [])):
+                if group not in groups and group != "anywhere":
+                    yield (
+                        f"services.{name} names the group {group}, which the inventory lacks."
+                        f"{suggestion(str(group), groups)} An empty group will do."
+                    )
+
+    @staticmethod
+    def name_mistakes(variables, specs):
+        """Yield the variables that bear a role's prefix and are none of the role's."""
+        for role, options in specs.items():
+            for name in variables:
+                if name.startswith(f"{role}_") and name not in options:
+                    yield f"{name} is not a variable of the role {role}.{suggestion(name, options)}"
+
+    @staticmethod
+    def value_mistakes(variables, role, options):
+        """Yield what is missing from the variables of a role, or has a wrong type or value."""
+        values = {}
+        for name in options:
+            try:
+                if name in variables:
+                    values[name] = variables[name]
+            except AnsibleError as error:
+                yield f"{name}, a variable of the role {role}, has no value: {error.message.strip()}"
+                options = {key: option for key, option in options.items() if key != name}
+        checked = ArgumentSpecValidator(options).validate(values)
+        for message in remove_values(checked.error_messages, checked._no_log_values):
+            yield f"The role {role} says: {message}"

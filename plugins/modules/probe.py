@@ -1,0 +1,159 @@
+"""Ask services whether they are well, each in its own protocol."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from http.client import HTTPConnection, HTTPException
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: probe
+short_description: Ask services whether they are well, each in its own protocol
+description:
+  - Connects to each service's port from the host that the module runs on, and speaks the service's protocol.
+  - Changes nothing, needs no credentials, and never fails because of an unwell service, of which the caller decides.
+options:
+  services:
+    description:
+      - The services by name. Of an entry, C(port) and C(probe) are read; one without them is left out.
+      - C(probe.protocol) is one of V(http) (C(probe.path) is answered with a status from 200 to 399), V(memcached),
+        V(mongodb) (a member that can be read), V(ssh) and V(tcp).
+    type: dict
+    required: true
+  address:
+    description: The address that the services listen on.
+    type: str
+    required: true
+  http_host:
+    description: The host name that requests over HTTP are for.
+    type: str
+    default: localhost
+  timeout:
+    description: Seconds that one service may take to answer.
+    type: float
+    default: 5
+author: the maintainers
+"""
+
+EXAMPLES = """
+- name: Ask Memcached
+  probe:
+    address: 10.0.1.21
+    services:
+      memcached: {port: 11211, probe: {protocol: memcached}}
+"""
+
+RETURN = """
+results:
+  description: For each service its C(service) name, whether it is C(well), what it C(said), and the C(ms) it took.
+  type: list
+  elements: dict
+  returned: always
+"""
+
+
+class Unwell(Exception):
+    """The service answered, and what it said is not what a healthy one says."""
+
+
+def tcp(connection, probe, http_host):
+    """A connection is all that is asked for."""
+    return "connected"
+
+
+def ssh(connection, probe, http_host):
+    """An SSH server speaks first."""
+    banner = connection.recv(64).decode("ascii", "replace").strip()
+    if not banner.startswith("SSH-2.0"):
+        raise Unwell(f"said {banner!r} instead of SSH-2.0")
+    return banner
+
+
+def http(connection, probe, http_host):
+    """Get the path; any status below 400 is well."""
+    client = HTTPConnection(http_host)
+    client.sock = connection
+    client.request("GET", probe.get("path", "/"), headers={"User-Agent": "probe"})
+    status = client.getresponse().status
+    if not 200 <= status < 400:
+        raise Unwell(f"answered {status}")
+    return str(status)
+
+
+def memcached(connection, probe, http_host):
+    """Ask for the version."""
+    connection.sendall(b"version\r\n")
+    answer = connection.recv(64).decode("ascii", "replace").strip()
+    if not answer.startswith("VERSION"):
+        raise Unwell(f"said {answer!r}")
+    return answer
+
+
+def mongodb(connection, probe, http_host):
+    """Say hello, which needs no login, and look for a member that can be read."""
+
+    def element(kind, name, value):
+        return kind + name.encode() + b"\0" + value
+
+    text = b"admin\0"
+    body = element(b"\x10", "hello", struct.pack("<i", 1))
+    body += element(b"\x02", "$db", struct.pack("<i", len(text)) + text)
+    document = struct.pack("<i", len(body) + 5) + body + b"\0"
+    message = struct.pack("<iiiI", 1, 0, 2013, 0) + b"\0" + document
+    connection.sendall(struct.pack("<i", len(message) + 4) + message)
+
+    answer = b""
+    while len(answer) < 4 or len(answer) < struct.unpack("<i", answer[:4])[0]:
+        part = connection.recv(65536)
+        if not part:
+            raise Unwell("closed the connection")
+        answer += part
+    for name, state in ((b"\x08isWritablePrimary\0\x01", "primary"), (b"\x08secondary\0\x01", "secondary")):
+        if name in answer:
+            return state
+    raise Unwell("is neither primary nor secondary")
+
+
+PROTOCOLS = {"http": http, "memcached": memcached, "mongodb": mongodb, "ssh": ssh, "tcp": tcp}
+
+
+def ask(name, service, address, http_host, timeout):
+    """Return what became of asking one service."""
+    started = time.monotonic()
+    try:
+        with socket.create_connection((address, service["port"]), timeout=timeout) as connection:
+            said, well = PROTOCOLS[service["probe"]["protocol"]](connection, service["probe"], http_host), True
+    except (OSError, HTTPException, Unwell) as error:
+        said, well = str(error) or type(error).__name__, False
+    return {"service": name, "well": well, "said": said, "ms": round((time.monotonic() - started) * 1000, 1)}
+
+
+def main():
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "services": {"type": "dict", "required": True},
+            "address": {"type": "str", "required": True},
+            "http_host": {"type": "str", "default": "localhost"},
+            "timeout": {"type": "float", "default": 5},
+        },
+        supports_check_mode=True,
+    )
+    services = {
+        name: service for name, service in module.params["services"].items() if "port" in service and "probe" in service
+    }
+    for name, service in services.items():
+        protocol = service["probe"].get("protocol")
+        if protocol not in PROTOCOLS:
+            module.fail_json(
+                msg=f"services: {name}.probe.protocol is {protocol!r}; it can be one of: {', '.join(sorted(PROTOCOLS))}"
+            )
+    options = [module.params[key] for key in ("address", "http_host", "timeout")]
+    module.exit_json(changed=False, results=[ask(name, service, *options) for name, service in services.items()])
+
+
+if __name__ == "__main__":
+    main()

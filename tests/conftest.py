@@ -1,0 +1,31 @@
+"""What the tests of the repository share. None of them needs a container."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def playbook():
+    """Run ansible-playbook from the project's root and return the finished process, its output on one line."""
+
+    def run(*arguments, **environment):
+        done = subprocess.run(
+            ["ansible-playbook", *arguments],
+            cwd=PROJECT,
+            env=os.environ | {"ANSIBLE_NOCOLOR": "1"} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        done.message = " ".join(done.stdout.split())
+        return done
+
+    return run

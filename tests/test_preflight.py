@@ -1,0 +1,59 @@
+"""Bad input is refused on the control machine, before any host is asked for anything."""
+
+import json
+
+import pytest
+import yaml
+from conftest import PROJECT
+
+SERVICES = yaml.safe_load((PROJECT / "group_vars/all/services.yml").read_text())["services"]
+
+
+def preflight(playbook, variables, *arguments):
+    """Run the preflight alone with extra variables. No container of the inventory need be there."""
+    return playbook("playbooks/preflight.yml", "--extra-vars", json.dumps(variables), *arguments)
+
+
+def test_the_inventory_passes(playbook):
+    done = preflight(playbook, {})
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        (
+            {"memcached_memroy": 64},
+            "memcached_memroy is not a variable of the role memcached. Did you mean memcached_memory?",
+        ),
+        ({"memcached_memory": "plenty"}, "memcached_memory"),
+        ({"memcached_port": 99999}, "memcached_port"),
+        ({"balancer_servers": ["web1"]}, "balancer_servers"),
+        ({"mongodb_members": ["10.0.0.1", "10.0.0.2"]}, "mongodb_members"),
+        (
+            {"services": SERVICES | {"solr": {"group": "serach", "port": 8983, "clients": ["web"]}}},
+            "services.solr names the group serach, which the inventory lacks.",
+        ),
+        (
+            {"services": SERVICES | {"solr": {"group": "web", "prot": 8983}}},
+            "services.solr.prot is not a key of the catalogue. Did you mean port?",
+        ),
+        ({"site_secret_key": "{{ vault_site_secret_key }}"}, "vault_site_secret_key"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_input_is_refused_and_named(playbook, variables, complaint):
+    done = preflight(playbook, variables)
+    assert done.returncode != 0
+    assert complaint in done.message
+    assert "changed=0" in done.message
+
+
+def test_a_missing_secret_is_named(playbook, tmp_path):
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text((PROJECT / "inventories/local/hosts.yml").read_text().replace("local:", "production:", 1))
+    (tmp_path / "group_vars").symlink_to(PROJECT / "group_vars")
+    done = preflight(playbook, {"address": "10.0.0.1"}, "--inventory", str(inventory))
+    assert done.returncode != 0
+    for secret in ("mongodb_admin_password", "mongodb_keyfile", "site_database_password", "site_secret_key"):
+        assert secret in done.message

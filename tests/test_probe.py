@@ -1,0 +1,72 @@
+"""The probe module, against servers that answer rightly, wrongly and not at all."""
+
+import importlib.util
+import socketserver
+import struct
+import threading
+
+import pytest
+from conftest import PROJECT
+
+SPEC = importlib.util.spec_from_file_location("probe", PROJECT / "plugins/modules/probe.py")
+probe = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(probe)
+
+
+def hello(document):
+    """Return MongoDB's answer with the given BSON elements."""
+    body = b"\0\0\0\0\0" + struct.pack("<i", len(document) + 5) + document + b"\0"
+    return struct.pack("<iiii", len(body) + 16, 2, 1, 2013) + body
+
+
+@pytest.fixture
+def ask():
+    """Ask a server that says ``answer`` to whatever it hears."""
+    servers = []
+
+    def run(protocol, answer, *, speaks_first=False):
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                if not speaks_first:
+                    self.request.recv(4096)
+                self.request.sendall(answer)
+
+        server = socketserver.TCPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        service = {"port": server.server_address[1], "probe": {"protocol": protocol, "path": "/healthz"}}
+        return probe.ask("service", service, "127.0.0.1", "famigo.com", 2)
+
+    yield run
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "answer", "well"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", True),
+        ("http", b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", False),
+        ("http", b"SSH-2.0-confused\r\n", False),
+        ("memcached", b"VERSION 1.6.18\r\n", True),
+        ("memcached", b"ERROR\r\n", False),
+        ("mongodb", hello(b"\x08isWritablePrimary\0\x01"), True),
+        ("mongodb", hello(b"\x08isWritablePrimary\0\0\x08secondary\0\x01"), True),
+        ("mongodb", hello(b"\x08isWritablePrimary\0\0\x08secondary\0\0"), False),
+        ("mongodb", b"", False),
+    ],
+)
+def test_a_well_and_an_unwell_answer_are_told_apart(ask, protocol, answer, well):
+    assert ask(protocol, answer)["well"] is well
+
+
+@pytest.mark.parametrize(("answer", "well"), [(b"SSH-2.0-OpenSSH_9.2\r\n", True), (b"220 mail\r\n", False)])
+def test_an_ssh_server_speaks_first(ask, answer, well):
+    assert ask("ssh", answer, speaks_first=True)["well"] is well
+
+
+def test_a_closed_port_is_unwell_and_says_so():
+    answer = probe.ask("gone", {"port": 1, "probe": {"protocol": "tcp"}}, "127.0.0.1", "famigo.com", 2)
+    assert not answer["well"]
+    assert "refused" in answer["said"]
