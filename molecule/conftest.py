@@ -89,7 +89,7 @@ def play(
     command += ["--limit", limit] if limit else []
     command += ["--tags", tags] if tags else []
     command += ["-" + "v" * verbosity] if verbosity else []
-    environment = os.environ | {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment = os.environ | {"ANSIBLE_DEPRECATION_WARNINGS": "1", "ANSIBLE_FORCE_COLOR": "0"}
     if crash_after:
         environment |= {
             "ANSIBLE_CALLBACK_PLUGINS": str(PROJECT / "molecule/shared/callback_plugins"),

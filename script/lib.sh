@@ -30,3 +30,6 @@ enter_docker_group() {
     docker version > /dev/null 2>&1 && return
     exec sg docker -c "$(printf '%q ' "$@")"
 }
+
+# docker build without the plugin buildx, which not every package of the engine brings.
+docker buildx version > /dev/null 2>&1 || export DOCKER_BUILDKIT=0

@@ -17,7 +17,7 @@ def playbook():
         done = subprocess.run(
             ["ansible-playbook", *arguments],
             cwd=PROJECT,
-            env=os.environ | {"ANSIBLE_NOCOLOR": "1"} | environment,
+            env=os.environ | {"ANSIBLE_FORCE_COLOR": "0"} | environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -28,6 +28,9 @@ def test_the_inventory_passes(playbook):
         ),
         ({"memcached_memory": "plenty"}, "memcached_memory"),
         ({"memcached_port": 99999}, "memcached_port"),
+        ({"common_journal_size": "small"}, "common_journal_size"),
+        ({"common_reboot_time": "25:00"}, "common_reboot_time"),
+        ({"common_ca_certificates": {"famigo": "not a certificate"}}, "common_ca_certificates"),
         ({"balancer_servers": ["web1"]}, "balancer_servers"),
         ({"mongodb_members": ["10.0.0.1", "10.0.0.2"]}, "mongodb_members"),
         (

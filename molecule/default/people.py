@@ -79,7 +79,7 @@ class Visitors:
 
 
 def run_python(container, program, **arguments):
-    """Run a Python program in a container, ``arguments`` being its standard input in JSON; return its output, JSON too."""
+    """Run a Python program in a container. Its standard input, ``arguments``, and its output are JSON."""
     done = subprocess.run(
         ["docker", "exec", "--interactive", container, "python3", "-c", program],
         input=json.dumps(arguments),

@@ -1,0 +1,131 @@
+"""The base of a host as those who log in to it, and the programs on it, meet it."""
+
+import pytest
+
+CERTIFICATE = "/tmp/authority.pem"
+
+
+@pytest.fixture(scope="module")
+def key(host):
+    """Make a key pair on the host, and return the public half."""
+    host.check_output("rm -f /tmp/key /tmp/key.pub && ssh-keygen -q -t ed25519 -N '' -f /tmp/key")
+    return host.check_output("cat /tmp/key.pub")
+
+
+@pytest.fixture(scope="module")
+def authority(host):
+    """Run a TLS server with a certificate of an authority of our own, and return the authority's certificate."""
+    host.check_output(
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+        " -keyout /tmp/authority.key -out %s",
+        CERTIFICATE,
+    )
+    host.check_output(
+        "systemd-run --unit=tls --collect openssl s_server -quiet -accept 8443 -cert %s -key /tmp/authority.key -www",
+        CERTIFICATE,
+    )
+    return host.check_output("cat %s", CERTIFICATE)
+
+
+def log_in(host, user, command="true", options=""):
+    """Log in to the host's SSH server with the key, and run a command."""
+    return host.run(
+        "ssh -i /tmp/key -o StrictHostKeyChecking=no -o BatchMode=yes -o ConnectTimeout=5"
+        f" {options} {user}@127.0.0.1 {command}"
+    )
+
+
+def banner(host):
+    """Return what the SSH server shows before a login: the setting of the process that runs now."""
+    return log_in(host, "nobody").stderr
+
+
+def trusts(host):
+    """Return whether a program on the host trusts the TLS server."""
+    program = (
+        "import socket, ssl; ssl.create_default_context().wrap_socket("
+        "socket.create_connection(('localhost', 8443)), server_hostname='localhost')"
+    )
+    return host.run("python3 -c %s", program).rc == 0
+
+
+def test_an_admin_comes_in_with_a_key_and_becomes_root_and_a_former_one_does_not(host, converge, key):
+    admins = [{"name": "ada", "keys": [key]}]
+    assert converge({"common_admins": admins}).ok
+    assert log_in(host, "ada", "sudo -n id -u").stdout.strip() == "0"
+    assert log_in(host, "ada", options="-o PubkeyAuthentication=no").rc != 0
+    assert log_in(host, "root").rc != 0
+
+    assert converge({"common_admins": [admins[0] | {"state": "absent"}]}).ok
+    assert log_in(host, "ada").rc != 0
+    assert not host.user("ada").exists
+
+
+def test_passwords_are_not_asked_for(host):
+    answer = host.run("ssh -o StrictHostKeyChecking=no -o PreferredAuthentications=none -o BatchMode=yes ada@127.0.0.1")
+    assert "(publickey)" in answer.stderr
+
+
+def test_a_certificate_authority_is_trusted_while_it_is_listed(host, converge, authority):
+    assert not trusts(host)
+    listed = {"common_ca_certificates": {"famigo": authority}}
+    assert converge(listed, crash_after="Install certificate authorities").killed
+    assert not trusts(host)
+    assert converge(listed).ok
+    assert trusts(host)
+    assert converge().ok
+    assert not trusts(host)
+
+
+def test_a_run_killed_before_the_reload_is_mended_by_the_next(host, converge):
+    assert "/etc/shells" not in banner(host)
+    changed = {"common_sshd_settings": {"Banner": "/etc/shells"}}
+    assert converge(changed, crash_after="Configure the SSH server").killed
+    assert "valid login shells" not in banner(host)
+    assert converge(changed).ok
+    assert "valid login shells" in banner(host)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"PasswordAuthentification": True}, {"MaxAuthTries": "plenty"}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_wrong_setting_of_the_ssh_server_is_never_loaded(host, converge, settings):
+    before = banner(host)
+    run = converge({"common_sshd_settings": settings})
+    assert not run.ok
+    assert "common_sshd_settings" in run.message
+    assert next(iter(settings)) in run.message
+    assert banner(host) == before
+    host.check_output("sshd -t")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"common_admins": [{"name": "ada", "keys": []}]},
+        {"common_admins": [{"name": "root", "state": "absent"}]},
+        {"common_admins": [{"name": "ada", "key": "ssh-ed25519 AAAA"}]},
+    ],
+    ids=["no key", "own user", "misspelt key"],
+)
+def test_nobody_is_locked_out(run, variables):
+    refused = run(variables)
+    assert not refused.ok
+    assert "common_admins" in refused.message
+    assert not refused.changed
+
+
+def test_time_language_and_journal_are_as_configured(host):
+    assert host.check_output("date +%Z") in ("CET", "CEST")
+    assert "LANG=C.UTF-8" in host.check_output("cat /etc/default/locale")
+    host.check_output("ls /var/log/journal/*/system.journal")
+
+
+def test_security_upgrades_run(host):
+    assert host.check_output("systemctl is-active apt-daily-upgrade.timer") == "active"
+    dump = host.check_output("apt-config dump")
+    assert 'APT::Periodic::Unattended-Upgrade "1"' in dump
+    assert 'Unattended-Upgrade::Automatic-Reboot "false"' in dump
+    host.check_output("unattended-upgrade --dry-run")
