@@ -2,7 +2,7 @@
 
 import re
 
-SECRET_NAMES = re.compile(r"(password|secret|secrets|private_key|keyfile)$")
+SECRET_NAMES = re.compile(r"(certificate|keyfile|password|private_key|secret|secret_key|secrets)$")
 
 
 def secrets_in(value, name=""):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections import defaultdict
 from pathlib import Path
 
 from ansible.errors import AnsibleError
@@ -16,11 +15,11 @@ DOCUMENTATION = """
 module: preflight
 short_description: Check all that the site's variables say, before any host is changed
 description:
-  - Runs on the control machine alone. Reads which roles the site's playbooks give to which hosts, and checks the
-    variables of each host against the C(meta/argument_specs.yml) of its roles, for required ones, types, choices and
-    names that no role knows.
+  - Runs on the control machine alone. Reads which roles the site's playbooks give to the host, and checks the host's
+    variables against the C(meta/argument_specs.yml) of these roles, for required ones, types, choices and names that no
+    role knows.
   - Checks that the inventory has the groups that the service catalogue names.
-  - Reports all that is wrong at once.
+  - Finds all mistakes at once, and leaves it to the caller to fail.
 options:
   playbook:
     description: The playbook that builds the site. It imports playbooks, whose plays apply roles.
@@ -35,13 +34,18 @@ author: the maintainers
 
 RETURN = """
 roles:
-  description: The roles of each host, in the order in which they run.
-  type: dict
-  returned: success
+  description: The roles of the host, in the order in which they run.
+  type: list
+  elements: str
+  returned: always
+mistakes:
+  description: What is wrong, a sentence each. Values of secrets are left out.
+  type: list
+  elements: str
+  returned: always
 """
 
 CATALOGUE_KEYS = {"clients", "group", "port", "probe", "unit"}
-CATALOGUE = "group_vars/all/services.yml"
 
 
 def suggestion(name, names):
@@ -57,48 +61,39 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        """Return the roles of each host, or a failure that names every mistake."""
+        """Return the host's roles, and the mistakes in what the variables say of it."""
         result = super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(
             {"playbook": {"type": "path", "required": True}, "services": {"type": "dict", "required": True}}
         )
         playbook = Path(options["playbook"])
-        hostvars = task_vars["hostvars"]
-        hosts = task_vars["ansible_play_hosts_all"]
+        host = task_vars["inventory_hostname"]
         specs = {
             path.parts[-3]: self.load(path)["argument_specs"]["main"]["options"]
             for path in playbook.parent.glob("roles/*/meta/argument_specs.yml")
         }
-        roles = self.roles_of_hosts(playbook, task_vars)
+        roles = self.roles_of(host, playbook, task_vars)
 
-        mistakes = defaultdict(list)
-        for mistake in self.catalogue_mistakes(options["services"], task_vars["groups"]):
-            mistakes[mistake].append(CATALOGUE)
-        for host in hosts:
-            found = list(self.name_mistakes(hostvars[host], specs))
-            for role in roles[host]:
-                found += self.value_mistakes(hostvars[host], role, specs[role])
-            for mistake in found:
-                mistakes[mistake].append(host)
-
-        if mistakes:
-            lines = [f"- {mistake} ({', '.join(where)})" for mistake, where in mistakes.items()]
-            return result | {"failed": True, "msg": "\n".join(["Nothing was changed. Mend this first:", *lines])}
-        return result | {"changed": False, "roles": {host: roles[host] for host in hosts}}
+        mistakes = [*self.catalogue_mistakes(options["services"], task_vars["groups"])]
+        mistakes += self.name_mistakes(task_vars, specs)
+        for role in roles:
+            mistakes += self.value_mistakes(task_vars, role, specs[role])
+        return result | {"changed": False, "roles": roles, "mistakes": mistakes}
 
     def load(self, path):
         """Return the content of a YAML file."""
         return self._loader.load_from_file(str(path))
 
-    def roles_of_hosts(self, playbook, task_vars):
-        """Return for each host the roles that the imported playbooks apply to it."""
+    def roles_of(self, host, playbook, task_vars):
+        """Return the roles that the imported playbooks apply to the host, in their order."""
         hosts_of = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
-        roles = defaultdict(list)
-        for entry in self.load(playbook):
-            for play in self.load(playbook.parent / entry["ansible.builtin.import_playbook"]):
-                for host in hosts_of.run([play["hosts"]], variables=task_vars):
-                    roles[host] += [role["role"] for role in play.get("roles", [])]
-        return roles
+        plays = [
+            play
+            for entry in self.load(playbook)
+            for play in self.load(playbook.parent / entry["ansible.builtin.import_playbook"])
+            if host in hosts_of.run([play["hosts"]], variables=task_vars)
+        ]
+        return [role["role"] for play in plays for role in play.get("roles", [])]
 
     @staticmethod
     def catalogue_mistakes(services, groups):
@@ -121,14 +116,13 @@ class ActionModule(ActionBase):
                 if name.startswith(f"{role}_") and name not in options:
                     yield f"{name} is not a variable of the role {role}.{suggestion(name, options)}"
 
-    @staticmethod
-    def value_mistakes(variables, role, options):
+    def value_mistakes(self, variables, role, options):
         """Yield what is missing from the variables of a role, or has a wrong type or value."""
         values = {}
         for name in options:
             try:
                 if name in variables:
-                    values[name] = variables[name]
+                    values[name] = self._templar.template(variables[name])
             except AnsibleError as error:
                 yield f"{name}, a variable of the role {role}, has no value: {error.message.strip()}"
                 options = {key: option for key, option in options.items() if key != name}

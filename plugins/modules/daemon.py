@@ -120,7 +120,8 @@ class Unit:
     @property
     def skipped(self):
         """Whether systemd declined to start the unit because its conditions are not met on this host."""
-        return self["ConditionResult"] == "no" and self["ActiveState"] == "inactive"
+        checked = int(self["ConditionTimestampMonotonic"] or 0)
+        return bool(checked) and self["ConditionResult"] == "no" and self["ActiveState"] == "inactive"
 
     @property
     def running(self):
@@ -231,6 +232,8 @@ def main():
     if action != "none":
         asked_at = time.time()
         if action != "reload":
+            # The units that this one pulls in, such as its socket, may have new files too.
+            systemctl("daemon-reload")
             systemctl("reset-failed", unit.name)
         code, output = systemctl(action, unit.name)
         if code:
