@@ -15,6 +15,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
+from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 PROJECT = Path(__file__).parent.parent
@@ -32,6 +33,7 @@ class Variables:
         self.loader = DataLoader()
         self.inventory = InventoryManager(loader=self.loader, sources=[str(INVENTORY)])
         self.manager = VariableManager(loader=self.loader, inventory=self.inventory)
+        HostVars(inventory=self.inventory, variable_manager=self.manager, loader=self.loader)
         self.groups = {name: [host.name for host in group.get_hosts()] for name, group in self.inventory.groups.items()}
 
     def of(self, host):

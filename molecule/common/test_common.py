@@ -27,12 +27,12 @@ def authority(host):
     return host.check_output("cat %s", CERTIFICATE)
 
 
+LOG_IN = "ssh -i /tmp/key -o StrictHostKeyChecking=no -o BatchMode=yes {options} {user}@127.0.0.1 {command}"
+
+
 def log_in(host, user, command="true", options=""):
     """Log in to the host's SSH server with the key, and run a command."""
-    return host.run(
-        "ssh -i /tmp/key -o StrictHostKeyChecking=no -o BatchMode=yes -o ConnectTimeout=5"
-        f" {options} {user}@127.0.0.1 {command}"
-    )
+    return host.run(LOG_IN.format(options=options, user=user, command=command))
 
 
 def banner(host):
@@ -56,9 +56,15 @@ def test_an_admin_comes_in_with_a_key_and_becomes_root_and_a_former_one_does_not
     assert log_in(host, "ada", options="-o PubkeyAuthentication=no").rc != 0
     assert log_in(host, "root").rc != 0
 
+    # A session that is open, and what it left running in the background.
+    session = LOG_IN.format(options="", user="ada", command="'setsid sleep 600 & sleep 600'")
+    host.check_output("systemd-run --unit session --collect sh -c %s", session)
+    host.check_output("timeout 10 sh -c 'until test $(pgrep --count --uid ada sleep) = 2; do sleep 0.2; done'")
     assert converge({"common_admins": [admins[0] | {"state": "absent"}]}).ok
     assert log_in(host, "ada").rc != 0
     assert not host.user("ada").exists
+    assert host.run("pgrep sleep").rc == 1
+    assert host.file("/home/ada").user == "root"
 
 
 def test_passwords_are_not_asked_for(host):
@@ -99,6 +105,27 @@ def test_a_wrong_setting_of_the_ssh_server_is_never_loaded(host, converge, setti
     assert next(iter(settings)) in run.message
     assert banner(host) == before
     host.check_output("sshd -t")
+
+
+def test_a_setting_that_stops_the_ssh_server_is_taken_back_even_if_a_run_was_killed_with_it(host, converge):
+    """No check of the file finds that the address is another host's."""
+    before = banner(host)
+    fatal = {"common_sshd_settings": {"ListenAddress": "203.0.113.9"}}
+    assert converge(fatal, crash_after="Configure the SSH server").killed
+    run = converge(fatal)
+    assert not run.ok
+    assert "ListenAddress" in run.message
+    assert banner(host) == before
+
+
+@pytest.mark.parametrize(
+    "settings", [{"AllowUsers": "nobody"}, {"permitrootlogin": True}], ids=["AllowUsers", "spelling"]
+)
+def test_settings_that_lock_out_or_have_no_effect_are_refused(run, settings):
+    refused = run({"common_sshd_settings": settings})
+    assert not refused.ok
+    assert "common_sshd_settings" in refused.message
+    assert not refused.changed
 
 
 @pytest.mark.parametrize(

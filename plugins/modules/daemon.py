@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -77,9 +78,9 @@ PROPERTIES = (
     "UnitFileState",
     "NeedDaemonReload",
     "ConditionResult",
-    "ConditionTimestampMonotonic",
-    "ActiveEnterTimestampMonotonic",
-    "ExecMainStartTimestampMonotonic",
+    "ConditionTimestamp",
+    "ActiveEnterTimestamp",
+    "ExecMainStartTimestamp",
     "FragmentPath",
     "DropInPaths",
 )
@@ -91,7 +92,12 @@ STEADY_SECONDS = 1.0
 def systemctl(*arguments):
     """Run systemctl; return its exit code and its output, errors included."""
     done = subprocess.run(
-        ["/usr/bin/systemctl", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        ["/usr/bin/systemctl", *arguments],
+        env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stdout.strip()
 
@@ -106,7 +112,7 @@ class Unit:
 
     def refresh(self):
         """Ask systemd for the unit's state."""
-        _, output = systemctl("show", self.name, "--property", ",".join(PROPERTIES))
+        _, output = systemctl("show", self.name, "--timestamp=us+utc", "--property", ",".join(PROPERTIES))
         self.state = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
     def __getitem__(self, key):
@@ -120,8 +126,14 @@ class Unit:
     @property
     def skipped(self):
         """Whether systemd declined to start the unit because its conditions are not met on this host."""
-        checked = int(self["ConditionTimestampMonotonic"] or 0)
-        return bool(checked) and self["ConditionResult"] == "no" and self["ActiveState"] == "inactive"
+        checked = self["ConditionTimestamp"] and self["ConditionResult"] == "no"
+        return bool(checked) and self["ActiveState"] == "inactive"
+
+    @property
+    def outdated(self):
+        """Whether systemd has to read the unit's files again. By itself it overlooks the first drop-in of a unit."""
+        drop_ins = {str(path) for path in Path("/etc/systemd/system").glob(f"{self.name}.d/*.conf")}
+        return not self.exists or self["NeedDaemonReload"] == "yes" or not drop_ins <= set(self["DropInPaths"].split())
 
     @property
     def running(self):
@@ -135,9 +147,14 @@ class Unit:
 
     def started_at(self):
         """When the process last started, in seconds since the epoch; 0 if it did not."""
-        property_name = "ConditionTimestampMonotonic" if self.skipped else "ExecMainStartTimestampMonotonic"
-        micros = int(self[property_name] or 0) or int(self["ActiveEnterTimestampMonotonic"] or 0)
-        return time.time() - (time.monotonic() - micros / 1e6) if micros else 0.0
+        when = (
+            self["ConditionTimestamp"]
+            if self.skipped
+            else self["ExecMainStartTimestamp"] or self["ActiveEnterTimestamp"]
+        )
+        if not when:
+            return 0.0
+        return datetime.strptime(when, "%a %Y-%m-%d %H:%M:%S.%f %Z").replace(tzinfo=UTC).timestamp()
 
     def reloaded_at(self):
         """When this module last reloaded the unit, in seconds since the epoch; 0 if it did not."""
@@ -207,7 +224,7 @@ def main():
     parameters = module.params
     unit = Unit(parameters["name"])
 
-    if not module.check_mode and (unit["NeedDaemonReload"] == "yes" or not unit.exists):
+    if unit.outdated and not module.check_mode:
         systemctl("daemon-reload")
         unit.refresh()
     if not unit.exists:
