@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def stream(stop):
             except Exception as error:
                 status, body = repr(error), ""
             answers[f"{status} {body}"] += 1
+            time.sleep(0.01)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
