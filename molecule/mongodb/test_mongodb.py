@@ -235,10 +235,10 @@ def test_a_bootstrap_broken_off_is_completed_by_the_next_run(replica_set, hosts,
     assert replica_set.write() == "done"
 
 
-def test_a_restart_that_a_killed_run_owes_is_made_one_member_at_a_time(replica_set, hosts, converge):
+def test_a_restart_that_a_killed_run_owes_is_made_one_member_at_a_time(replica_set, hosts, variables, converge):
     primary = replica_set.primary()
     assert converge({"mongodb_cache_size": 0.5}, crash_after="Configure mongod").killed
-    assert {replica_set.cache(at=name) for name in NAMES} == {0.25}
+    assert {replica_set.cache(at=name) for name in NAMES} == {variables("mongo1", "mongodb_cache_size")}
 
     hosts["mongo1"].check_output("rm -f /tmp/stop")
     values = json.dumps({"url": replica_set.url(), "addresses": list(replica_set.address.values())})
@@ -281,6 +281,15 @@ def test_a_bad_value_is_refused_and_no_secret_told(run, variable, value):
     assert variable in refused.message
     assert not refused.changed
     assert CANARY not in refused.output
+
+
+def test_an_archive_with_another_key_is_refused(host, run):
+    key = host.file("/etc/apt/keyrings/mongodb-org-6.0.asc")
+    before = key.content_string
+    refused = run({"mongodb_archive_key_fingerprint": "0" * 40}, limit="mongo1")
+    assert not refused.ok
+    assert "mongodb_archive_key_fingerprint" in refused.message
+    assert key.content_string == before
 
 
 def test_new_passwords_are_taken_over_and_not_told(replica_set, converge):
