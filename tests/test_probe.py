@@ -3,6 +3,7 @@
 import importlib.util
 import socketserver
 import struct
+import subprocess
 import threading
 
 import pytest
@@ -55,6 +56,9 @@ def ask():
         ("mongodb", hello(b"\x08isWritablePrimary\0\0\x08secondary\0\x01"), True),
         ("mongodb", hello(b"\x08isWritablePrimary\0\0\x08secondary\0\0"), False),
         ("mongodb", b"", False),
+        ("redis", b"-NOAUTH Authentication required.\r\n", True),
+        ("redis", b"+PONG\r\n", False),
+        ("redis", b"", False),
     ],
 )
 def test_a_well_and_an_unwell_answer_are_told_apart(ask, protocol, answer, well):
@@ -64,6 +68,16 @@ def test_a_well_and_an_unwell_answer_are_told_apart(ask, protocol, answer, well)
 @pytest.mark.parametrize(("answer", "well"), [(b"SSH-2.0-OpenSSH_9.2\r\n", True), (b"220 mail\r\n", False)])
 def test_an_ssh_server_speaks_first(ask, answer, well):
     assert ask("ssh", answer, speaks_first=True)["well"] is well
+
+
+@pytest.mark.parametrize(("code", "said", "well"), [(0, "active", True), (3, "failed", False), (4, "", False)])
+def test_a_service_without_a_port_is_asked_of_systemd(monkeypatch, code, said, well):
+    monkeypatch.setattr(
+        probe.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], code, f"{said}\n", "")
+    )
+    answer = probe.ask("worker", {"unit": "famigo-worker"}, "127.0.0.1", "famigo.com", 2)
+    assert answer["well"] is well
+    assert answer["said"] == (said if well else f"famigo-worker is {said or 'unknown'}")
 
 
 def test_a_closed_port_is_unwell_and_says_so():

@@ -116,16 +116,29 @@ class ActionModule(ActionBase):
                 if name.startswith(f"{role}_") and name not in options:
                     yield f"{name} is not a variable of the role {role}.{suggestion(name, options)}"
 
+    def reasons(self, value):
+        """Yield why a value can't be templated, for each of its parts."""
+        if isinstance(value, dict | list):
+            for part in value.values() if isinstance(value, dict) else value:
+                yield from self.reasons(part)
+            return
+        try:
+            self._templar.template(value)
+        except AnsibleError as error:
+            yield error.message.strip()
+
     def value_mistakes(self, variables, role, options):
         """Yield what is missing from the variables of a role, or has a wrong type or value."""
         values = {}
         for name in options:
-            try:
-                if name in variables:
-                    values[name] = self._templar.template(variables[name])
-            except AnsibleError as error:
-                yield f"{name}, a variable of the role {role}, has no value: {error.message.strip()}"
+            if name not in variables:
+                continue
+            reasons = list(self.reasons(variables[name]))
+            if reasons:
+                yield from (f"{name}, a variable of the role {role}, has no value: {reason}" for reason in reasons)
                 options = {key: option for key, option in options.items() if key != name}
+            else:
+                values[name] = self._templar.template(variables[name])
         checked = ArgumentSpecValidator(options).validate(values)
         for message in remove_values(checked.error_messages, checked._no_log_values):
             yield f"The role {role} says: {message}"

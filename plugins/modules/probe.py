@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
 import time
 from http.client import HTTPConnection, HTTPException
 
@@ -14,13 +15,14 @@ module: probe
 short_description: Ask services whether they are well, each in its own protocol
 description:
   - Connects to each service's port from the host that the module runs on, and speaks the service's protocol.
+  - Asks systemd for the unit of a service without a port.
   - Changes nothing, needs no credentials, and never fails because of an unwell service, of which the caller decides.
 options:
   services:
     description:
-      - The services by name. Of an entry, C(port) and C(probe) are read; one without them is left out.
+      - The services by name. Of an entry, C(port) and C(probe) are read, or C(unit) where it has no port.
       - C(probe.protocol) is one of V(http) (C(probe.path) is answered with a status from 200 to 399), V(memcached),
-        V(mongodb) (a member that can be read), V(ssh) and V(tcp).
+        V(mongodb) (a member that can be read), V(redis) (answers, and not without a login), V(ssh) and V(tcp).
     type: dict
     required: true
   address:
@@ -117,15 +119,38 @@ def mongodb(connection, probe, http_host):
     raise Unwell("is neither primary nor secondary")
 
 
-PROTOCOLS = {"http": http, "memcached": memcached, "mongodb": mongodb, "ssh": ssh, "tcp": tcp}
+def redis(connection, probe, http_host):
+    """Say PING, which a server that is safe and sound answers with the demand to log in."""
+    connection.sendall(b"PING\r\n")
+    answer = connection.recv(256).decode("ascii", "replace").strip()
+    if answer.startswith("+PONG"):
+        raise Unwell("answers without a login")
+    if not answer.startswith("-NOAUTH"):
+        raise Unwell(f"said {answer!r}")
+    return "asks for a login"
+
+
+PROTOCOLS = {"http": http, "memcached": memcached, "mongodb": mongodb, "redis": redis, "ssh": ssh, "tcp": tcp}
+
+
+def unit_state(unit):
+    """Return what systemd says of a unit that is active."""
+    done = subprocess.run(["/usr/bin/systemctl", "is-active", unit], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Unwell(f"{unit} is {done.stdout.strip() or 'unknown'}")
+    return done.stdout.strip()
 
 
 def ask(name, service, address, http_host, timeout):
     """Return what became of asking one service."""
     started = time.monotonic()
     try:
-        with socket.create_connection((address, service["port"]), timeout=timeout) as connection:
-            said, well = PROTOCOLS[service["probe"]["protocol"]](connection, service["probe"], http_host), True
+        if "port" in service:
+            with socket.create_connection((address, service["port"]), timeout=timeout) as connection:
+                said = PROTOCOLS[service["probe"]["protocol"]](connection, service["probe"], http_host)
+        else:
+            said = unit_state(service["unit"])
+        well = True
     except (OSError, HTTPException, Unwell) as error:
         said, well = str(error) or type(error).__name__, False
     return {"service": name, "well": well, "said": said, "ms": round((time.monotonic() - started) * 1000, 1)}
@@ -143,10 +168,12 @@ def main():
         supports_check_mode=True,
     )
     services = {
-        name: service for name, service in module.params["services"].items() if "port" in service and "probe" in service
+        name: service
+        for name, service in module.params["services"].items()
+        if ("probe" if "port" in service else "unit") in service
     }
     for name, service in services.items():
-        protocol = service["probe"].get("protocol")
+        protocol = service["probe"].get("protocol") if "port" in service else "tcp"
         if protocol not in PROTOCOLS:
             module.fail_json(
                 msg=f"services: {name}.probe.protocol is {protocol!r}; it can be one of: {', '.join(sorted(PROTOCOLS))}"

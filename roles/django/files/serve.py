@@ -1,12 +1,13 @@
-"""Run a release of a Django site: serve it, load it, check that it is well, or run a command of its manage.py.
+"""Run a release of a Django site: serve it, load it, check that it is well, or run its Python.
 
     serve.py RELEASE PROJECT serve WSGI WORKERS REQUESTS
     serve.py RELEASE PROJECT load WSGI
     serve.py RELEASE PROJECT check WSGI HOST PATH SECONDS
-    serve.py RELEASE PROJECT manage ARGUMENT...
+    serve.py RELEASE PROJECT python ARGUMENT...
 
 RELEASE is a folder with `source`, `virtualenv` and `manifest`, PROJECT the folder of manage.py in `source`, and WSGI
-module:name of the callable. To be started with the system's Python.
+module:name of the callable. What follows `python` is for the virtualenv's Python in the project's folder, such as
+`manage.py shell` or `-m celery`. To be started with the system's Python.
 """
 
 import contextlib
@@ -139,8 +140,8 @@ def main():
     """Do what the command line says."""
     release, project, action, *arguments = sys.argv[1:]
     enter(release, project)
-    if action == "manage":
-        os.execv(sys.executable, [sys.executable, "manage.py", *arguments])
+    if action == "python":
+        os.execv(sys.executable, [sys.executable, *arguments])
     application = load(arguments[0])
     if action == "check":
         check(application, *arguments[1:])
