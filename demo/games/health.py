@@ -9,6 +9,7 @@ from django.http import JsonResponse
 from django.views.decorators.cache import never_cache
 from pymemcache.client.base import Client
 
+from . import queue, search
 from .models import Game
 
 MONGODB_SECONDS = 1.0
@@ -23,10 +24,14 @@ def healthz(request):
 
 @never_cache
 def readyz(request):
-    """200 if MongoDB can be read, else 503. Without Memcached the site works, slower: `degraded`, still 200."""
+    """200 if MongoDB can be read, else 503. Without the others the site works, less well: `degraded`, still 200."""
     checks = {"mongodb": _read_mongodb}
     if settings.MEMCACHED_SERVERS:
         checks["memcached"] = _ask_memcached
+    if settings.SOLR_URLS:
+        checks["search"] = search.ping
+    if settings.BROKER_URL:
+        checks["queue"] = queue.ping
     with ThreadPoolExecutor(len(checks)) as pool:
         results = dict(zip(checks, pool.map(_run, checks.values()), strict=True))
     if not results["mongodb"]["ok"]:

@@ -1,5 +1,6 @@
-"""The documents in MongoDB: games, and the reviews that families write about them."""
+"""The documents in MongoDB: games, the reviews that families write about them, the games of the week, and imports."""
 
+import secrets
 from datetime import UTC, datetime
 from zlib import crc32
 
@@ -14,6 +15,7 @@ from mongoengine import (
     ValidationError,
 )
 from mongoengine.connection import get_connection
+from pymongo import ReadPreference
 
 CATEGORIES = {
     "board": "Board games",
@@ -31,7 +33,12 @@ CATEGORIES = {
     "words": "Word games",
 }
 AGES = [2, 3, 4, 5, 6, 7, 8, 10, 12, 14]
-REVIEW_SECONDS = 15  # an election takes about ten
+WRITE_SECONDS = 15  # an election takes about ten
+RECOUNTS = 10
+
+
+def now():
+    return datetime.now(UTC)
 
 
 class Game(Document):
@@ -79,7 +86,7 @@ class Game(Document):
     def add_review(self, **fields):
         """Save a review (`name`, `rating`, `text`) and count it, both or neither.
 
-        It waits for a primary if MongoDB is electing one. PyMongoError if that takes more than REVIEW_SECONDS; the
+        It waits for a primary if MongoDB is electing one. PyMongoError if that takes more than WRITE_SECONDS; the
         review may have been saved all the same.
         """
         review = Review(game=self.slug, **fields)
@@ -90,8 +97,23 @@ class Game(Document):
             Review._get_collection().insert_one(review.to_mongo(), session=session)
             Game._get_collection().update_one({"_id": self.slug}, {"$inc": rating}, session=session)
 
-        with pymongo.timeout(REVIEW_SECONDS), get_connection().start_session() as session:
+        with pymongo.timeout(WRITE_SECONDS), get_connection().start_session() as session:
             session.with_transaction(write)
+
+    @classmethod
+    def recount(cls, slug):
+        """Set a game's rating to what its reviews say. True if it was anything else."""
+        # Not in a transaction: that of a worker which is killed would lock the game for a minute.
+        for _ in range(RECOUNTS):
+            game = cls.objects(slug=slug).read_preference(ReadPreference.PRIMARY).first()
+            reviews = Review.objects(game=slug).read_preference(ReadPreference.PRIMARY)
+            rating = {"rating_count": reviews.count(), "rating_sum": int(reviews.sum("rating"))}
+            if game is None or rating == {name: getattr(game, name) for name in rating}:
+                return False
+            # A review that came meanwhile has changed the rating, so that this finds no game, and counts again.
+            if cls.objects(slug=slug, rating_count=game.rating_count, rating_sum=game.rating_sum).update(**rating):
+                return True
+        return False
 
 
 class Review(Document):
@@ -101,6 +123,49 @@ class Review(Document):
     name = StringField(required=True, max_length=40)
     rating = IntField(required=True, min_value=1, max_value=5)
     text = StringField(required=True, max_length=2000)
-    created = DateTimeField(default=lambda: datetime.now(UTC))
+    created = DateTimeField(default=now)
 
     meta = {"collection": "reviews", "auto_create_index": False, "indexes": [("game", "-created")]}
+
+
+class Week(Document):
+    """The games of the week: one document, which the task `rebuild_week` writes anew."""
+
+    id = StringField(primary_key=True, default="week")
+    rebuilt = DateTimeField(required=True)
+    games = ListField(StringField())
+
+    meta = {"collection": "week", "auto_create_index": False}
+
+
+class Import(Document):
+    """A catalogue file that was uploaded, and how far the task `import_catalogue` is with it."""
+
+    WAITING, RUNNING, DONE, REFUSED, FAILED = "waiting", "running", "done", "refused", "failed"
+
+    # Whoever has the address may see the progress, so it can't be guessed.
+    id = StringField(primary_key=True, default=lambda: secrets.token_urlsafe(16))
+    content = StringField()
+    state = StringField(required=True, default=WAITING)
+    total = IntField(default=0)
+    done = IntField(default=0)
+    added = IntField(default=0)
+    changed = IntField(default=0)
+    attempts = IntField(default=0)
+    errors = ListField(StringField())
+    created = DateTimeField(default=now)
+    updated = DateTimeField(default=now)
+
+    meta = {
+        "collection": "imports",
+        "auto_create_index": False,
+        "indexes": [("state", "updated"), {"fields": ["created"], "expireAfterSeconds": 30 * 24 * 3600}],
+    }
+
+    @property
+    def ended(self):
+        return self.state not in {self.WAITING, self.RUNNING}
+
+    @property
+    def unchanged(self):
+        return self.total - self.added - self.changed

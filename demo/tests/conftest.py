@@ -1,11 +1,14 @@
-"""Fixtures. The tests use a real MongoDB and a real Memcached, and empty both."""
+"""Fixtures. The tests use a real MongoDB, Memcached, Redis and Solr, and empty them."""
 
+import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import time
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,36 +18,61 @@ import pytest
 DEMO = Path(__file__).resolve().parent.parent
 
 
+def wait_for(question, *arguments, seconds=30):
+    """The answer of `question` as soon as it is true; the test fails if that takes longer than `seconds`."""
+    end = time.monotonic() + seconds
+    while not (answer := question(*arguments)):
+        assert time.monotonic() < end, f"{question} says {answer!r} after {seconds} seconds"
+        time.sleep(0.1)
+    return answer
+
+
+def is_up(ping):
+    """Whether a function that raises an exception while a server is away does not."""
+    try:
+        ping()
+    except Exception:
+        return False
+    return True
+
+
 def pytest_configure(config):
-    for name in ("MONGODB_URL", "MEMCACHED_SERVERS"):
+    for name in ("MONGODB_URL", "MEMCACHED_SERVERS", "BROKER_URL", "SOLR_URLS"):
         if not os.environ.get(name):
-            raise pytest.UsageError(f"Set {name}: the tests need a real MongoDB and Memcached (see README.md).")
+            raise pytest.UsageError(f"Set {name}: the tests need real daemons (see README.md).")
     if not urlsplit(os.environ["MONGODB_URL"]).path.endswith("_test"):
         raise pytest.UsageError("The tests empty their database, so its name in MONGODB_URL must end in _test.")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def site(tmp_path_factory):
-    """The site set up as a deployment does it: static files collected, indexes made, games loaded."""
+    """The site set up as a deployment does it: static files collected, indexes made, games loaded and indexed."""
     os.environ.update(
         DJANGO_SETTINGS_MODULE="familygames.settings",
         SECRET_KEY="not a secret: this is a test" * 2,
         ALLOWED_HOSTS="testserver",
         PAGE_CACHE_SECONDS="300",
+        TASK_SECONDS="10",
+        IMPORT_PASSWORD="open sesame",
         STATIC_ROOT=str(tmp_path_factory.mktemp("static")),
         STATIC_MANIFEST_DIR=str(tmp_path_factory.mktemp("manifest")),
     )
     import django
 
     django.setup()
+    from celery import current_app
     from django.core.management import call_command
 
+    from games import search
     from games.models import Game
 
     Game._get_db().client.drop_database(Game._get_db())
     call_command("collectstatic", interactive=False, verbosity=0)
     call_command("ensure_indexes")
     call_command("load_games")
+    wait_for(is_up, search.ping, seconds=60)
+    call_command("reindex")
+    current_app.control.purge()
     yield
     Game._get_db().client.drop_database(Game._get_db())
     Game._get_db().client.close()
@@ -78,6 +106,29 @@ def review_client(site):
         return browser.post(f"/games/{slug}/review/", review | fields)
 
     return post
+
+
+@pytest.fixture
+def upload(client):
+    """A function that uploads a catalogue of games, of which the fields are given that matter.
+
+    It returns the address of the page that shows the progress, or the page if the file isn't taken.
+    """
+    from games.models import Game
+
+    slugs = []
+
+    def post(games):
+        usual = {"summary": "A game.", "description": "Play.", "categories": ["party"], "min_age": 6, "min_players": 2}
+        usual |= {"slug": "usual", "title": "Usual", "max_players": 4, "minutes": 10, "year": 2020, "featured": False}
+        slugs.extend(game["slug"] for game in games if "slug" in game)
+        file = BytesIO(json.dumps([usual | game for game in games]).encode())
+        file.name = "games.json"
+        answer = client.post("/import/", {"file": file, "password": "open sesame"})
+        return answer.headers.get("Location") or answer.content.decode()
+
+    yield post
+    Game.objects(slug__in=slugs).delete()
 
 
 SERVER = """
