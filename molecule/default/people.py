@@ -1,6 +1,7 @@
 """Those who use the site in the tests: visitors who read, and programs that run on its hosts."""
 
 import json
+import re
 import subprocess
 import threading
 import time
@@ -22,6 +23,21 @@ class Site:
         """Get a page of the site, and return the response whatever its status."""
         headers = {"Host": host or self.domain}
         return requests.get(self.address + path, headers=headers, timeout=30, allow_redirects=False)
+
+    def found(self, query):
+        """Return how many games the search finds, or nothing while it is away."""
+        answer = self.get(f"/search/?q={query}")
+        count = re.search(r'class="count">([\d,]+) game', answer.text)
+        return int(count[1].replace(",", "")) if answer.status_code == 200 and count else None
+
+    def submit(self, path, form, files=None):
+        """Fill in the form of a page and send it, as a browser does, and return the response whatever its status."""
+        with requests.Session() as browser:
+            browser.headers["Host"] = self.domain
+            page = browser.get(self.address + path, timeout=30).text
+            token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)[1]
+            data = form | {"csrfmiddlewaretoken": token}
+            return browser.post(self.address + path, data, files=files, timeout=30, allow_redirects=False)
 
 
 class Visitors:
@@ -90,6 +106,15 @@ def run_python(container, program, **arguments):
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def wait_until(condition, seconds, what):
+    """Wait until the condition holds, and return how long that took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
+    return time.monotonic() - started
 
 
 def docker(*arguments):
