@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +129,23 @@ def hosts(variables):
 def host(hosts):
     """The scenario's first host."""
     return next(iter(hosts.values()))
+
+
+@pytest.fixture(scope="session")
+def unplugged(hosts):
+    """Take a host away for as long as a block lasts, as a power cut does: ``with unplugged("web1"):``."""
+
+    @contextmanager
+    def take_away(name):
+        container = hosts[name].backend.name
+        subprocess.run(["docker", "kill", container], check=True, capture_output=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["docker", "start", container], check=True, capture_output=True)
+            hosts[name].check_output("timeout 30 systemctl is-system-running --wait || true")
+
+    return take_away
 
 
 @pytest.fixture(scope="session")

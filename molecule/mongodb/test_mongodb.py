@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-from contextlib import contextmanager
 from urllib.parse import quote_plus
 
 import pytest
@@ -118,18 +117,6 @@ def replica_set(hosts, variables):
     return ReplicaSet(hosts, variables)
 
 
-@contextmanager
-def stopped(replica_set, name):
-    """Take a host away, as a power cut does, and bring it back."""
-    container = replica_set.hosts[name].backend.name
-    subprocess.run(["docker", "kill", container], check=True, capture_output=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["docker", "start", container], check=True, capture_output=True)
-        replica_set.hosts[name].check_output("timeout 30 systemctl is-system-running --wait || true")
-
-
 def test_what_is_written_to_the_set_is_read_from_a_secondary(replica_set):
     program = """
 games = MongoClient(url).games
@@ -191,10 +178,10 @@ def test_a_killed_primary_is_replaced_and_a_run_leaves_it_at_that(replica_set, r
     assert replica_set.primary() == after
 
 
-def test_a_run_with_a_host_down_ends_well_for_the_others(replica_set, run, variables):
+def test_a_run_with_a_host_down_ends_well_for_the_others(replica_set, run, variables, unplugged):
     visitor = {"name": "visitor", "password": "V1sitorVisits", "database": "games", "roles": ["read"]}
     replica_set.accounts["visitor"] = visitor
-    with stopped(replica_set, "mongo1"):
+    with unplugged("mongo1"):
         reduced = run({"mongodb_users": [*variables("mongo1", "mongodb_users"), visitor]})
         assert re.search(r"^mongo1 .* unreachable=1 +failed=0", reduced.output, re.MULTILINE), reduced.output
         assert len(re.findall(r"^mongo[23] .* unreachable=0 +failed=0", reduced.output, re.MULTILINE)) == 2

@@ -174,18 +174,6 @@ def members(hosts, variables):
     return Members(hosts, variables)
 
 
-@contextmanager
-def stopped(members, name):
-    """Take a host away, as a power cut does, and bring it back."""
-    container = members.hosts[name].backend.name
-    subprocess.run(["docker", "kill", container], check=True, capture_output=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["docker", "start", container], check=True, capture_output=True)
-        members.hosts[name].check_output("timeout 30 systemctl is-system-running --wait || true")
-
-
 def test_what_is_written_to_the_primary_is_read_from_a_replica(members):
     action = '[primary.set("game", "uno"), primary.wait(2, 5000), replica.get("game").decode()]'
     assert members.client(action, on="redis3") == [True, 2, "uno"]
@@ -262,10 +250,10 @@ def test_listens_and_keeps_its_data_as_it_is_told_to(host, members, variables):
     assert host.file("/etc/redis/admin-password").mode == 0o600
 
 
-def test_a_dead_primary_is_replaced_and_a_run_leaves_it_at_that(members, run):
+def test_a_dead_primary_is_replaced_and_a_run_leaves_it_at_that(members, run, unplugged):
     before = members.primary()
     witness = members.replicas()[0]
-    with stopped(members, before):
+    with unplugged(before):
         assert members.write(on=witness) < FAILOVER_SECONDS
     after = members.primary(on=witness)
     assert after != before
