@@ -33,6 +33,9 @@ def test_the_inventory_passes(playbook):
         ({"common_ca_certificates": {"famigo": "not a certificate"}}, "common_ca_certificates"),
         ({"balancer_servers": ["web1"]}, "balancer_servers"),
         ({"mongodb_members": ["10.0.0.1", "10.0.0.2"]}, "mongodb_members"),
+        ({"redis_members": ["10.0.0.1", "10.0.0.2"]}, "redis_members"),
+        ({"solr_heap": "plenty"}, "solr_heap"),
+        ({"celery_beat_scheduler": "celery.beat.PersistentScheduler"}, "celery_beat_scheduler"),
         (
             {"services": SERVICES | {"solr": {"group": "serach", "port": 8983, "clients": ["web"]}}},
             "services.solr names the group serach, which the inventory lacks.",
