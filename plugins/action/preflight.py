@@ -131,14 +131,13 @@ class ActionModule(ActionBase):
         """Yield what is missing from the variables of a role, or has a wrong type or value."""
         values = {}
         for name in options:
-            if name not in variables:
-                continue
-            reasons = list(self.reasons(variables[name]))
-            if reasons:
-                yield from (f"{name}, a variable of the role {role}, has no value: {reason}" for reason in reasons)
+            try:
+                if name in variables:
+                    values[name] = self._templar.template(variables[name])
+            except AnsibleError as error:
+                for reason in list(self.reasons(variables[name])) or [error.message.strip()]:
+                    yield f"{name}, a variable of the role {role}, has no value: {reason}"
                 options = {key: option for key, option in options.items() if key != name}
-            else:
-                values[name] = self._templar.template(variables[name])
         checked = ArgumentSpecValidator(options).validate(values)
         for message in remove_values(checked.error_messages, checked._no_log_values):
             yield f"The role {role} says: {message}"
