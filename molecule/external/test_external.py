@@ -1,0 +1,315 @@
+"""The watcher as the site, the sentinel, and the people who get its mails meet it."""
+
+import email
+import email.policy
+import json
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+CANARY = "CanaryInTheCoalMine"
+MAIL_SECONDS = 60
+
+
+class Watcher:
+    """Prometheus and what it sends, seen from its own host; and the state of what it watches."""
+
+    def __init__(self, hosts, variables):
+        self.host, self.door = hosts["outside1"], hosts["door1"]
+        self.users = variables("outside1", "external_users")
+        self.page = f"https://{variables('outside1', 'address')}:9090"
+        self.read = set()
+
+    def ask(self, path, user="ada", password=None):
+        """Return the status and the body of an answer of Prometheus. The login does not go over a command line."""
+        login = (f"{user}:{password or self.users[user]}").replace("\\", "\\\\").replace('"', '\\"') if user else ""
+        config = f'user = "{login}"\n' if user else ""
+        command = "printf %s %s | curl --silent --insecure --max-time 10 --config - --write-out '\\n%%{http_code}' %s"
+        body, _, status = self.host.check_output(command, "%s", config, f"{self.page}{path}").rpartition("\n")
+        return int(status), body
+
+    def api(self, path):
+        """Return the data of an answer."""
+        return json.loads(self.ask(f"/api/v1/{path}")[1])["data"]
+
+    def alerts(self):
+        """Return the names of the alerts that are told, each with what it is about."""
+        return {
+            (alert["labels"]["alertname"], alert["labels"]["about"])
+            for alert in self.api("alerts")["alerts"]
+            if alert["state"] == "firing" and alert["labels"]["alertname"] != "Watchdog"
+        }
+
+    def mails(self):
+        """Return the mails that came since this was last asked for."""
+        names = set(self.host.check_output("ls /srv/mails/new 2> /dev/null || true").split()) - self.read
+        self.read |= names
+        texts = [self.host.check_output("cat %s", f"/srv/mails/new/{name}") for name in sorted(names)]
+        return [email.message_from_string(text, policy=email.policy.default) for text in texts]
+
+    def wait_for_mails(self, count, seconds=MAIL_SECONDS):
+        """Return so many new mails, by their subjects, as soon as they are there."""
+        found, until = [], time.monotonic() + seconds
+        while len(found) < count:
+            assert time.monotonic() < until, [mail["Subject"] for mail in found]
+            time.sleep(1)
+            found += self.mails()
+        return {str(mail["Subject"]): mail for mail in found}
+
+    def heartbeats(self):
+        """Return when the sentinel was told that all is well."""
+        return [float(line) for line in self.door.check_output("cat /run/door/heartbeats").split()]
+
+    @contextmanager
+    def told(self, **files):
+        """Have the doors answer otherwise, for as long as a block lasts."""
+        for name, value in files.items():
+            self.door.check_output("printf %s %s > %s", "%s", json.dumps(value), f"/run/door/{name}")
+        try:
+            yield
+        finally:
+            for name in files:
+                self.door.check_output("rm %s", f"/run/door/{name}")
+
+
+@pytest.fixture(scope="session")
+def watcher(hosts, variables):
+    return Watcher(hosts, variables)
+
+
+def words(mail):
+    """Return the text of a mail without its line breaks."""
+    return " ".join(mail.get_body().get_content().split())
+
+
+def eventually(condition, seconds=45):
+    """Whether the condition becomes true in time."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(1)
+    return True
+
+
+def test_the_page_takes_a_login_over_tls_and_nothing_else_is_open(watcher, variables):
+    assert watcher.ask("/classic/alerts")[0] == 200
+    assert watcher.ask("/classic/alerts", "bob")[0] == 200
+    assert watcher.ask("/classic/alerts", user=None)[0] == 401
+    assert watcher.ask("/metrics", "bob", "guess")[0] == 401
+    assert watcher.ask("/metrics", "nobody", "guess")[0] == 401
+    plain = watcher.host.run("curl --silent --fail --max-time 5 %s", watcher.page.replace("https", "http"))
+    assert plain.rc
+
+    sockets = watcher.host.check_output("ss --no-header --listening --numeric --tcp | awk '{print $4}'").split()
+    assert {"127.0.0.1:9093", "127.0.0.1:9115"} <= set(sockets)
+    assert [one for one in sockets if not one.startswith("127.")] == [f"{variables('outside1', 'address')}:9090"]
+
+
+def test_everything_is_watched_and_all_is_well(watcher):
+    def health():
+        return {target["health"] for target in watcher.api("targets")["activeTargets"]}
+
+    assert eventually(lambda: health() == {"up"}), watcher.ask("/api/v1/targets")[1]
+    jobs = [target["labels"]["job"] for target in watcher.api("targets")["activeTargets"]]
+    assert sorted(jobs) == [
+        "alertmanager",
+        "blackbox",
+        "gateway",
+        "mongodb",
+        *["node"] * 3,
+        "prometheus",
+        *["site"] * 2,
+    ]
+    assert not watcher.alerts()
+    assert eventually(lambda: len(watcher.api("query?query=probe:success:ratio_30d")["result"]) == 2, seconds=75)
+    assert [one["value"][1] for one in watcher.api("query?query=probe:success:ratio_30d")["result"]] == ["1", "1"]
+
+
+def test_the_rules_do_as_they_should(watcher, variables):
+    cases = (Path(__file__).parent / "files/rules_test.yml").read_text()
+    cases = cases.replace("@door@", variables("outside1", "door")).replace("@page@", watcher.page)
+    watcher.host.check_output("printf %s %s > /root/rules_test.yml", "%s", cases)
+    done = watcher.host.run("promtool test rules /root/rules_test.yml")
+    assert not done.rc, done.stdout
+
+
+def test_a_page_that_fails_a_service_that_stops_and_a_dead_host_are_a_mail_each_and_another_when_they_are_back(watcher):
+    watcher.mails()
+    with watcher.told(page=[500, "Sorry."], down=["/metrics/web2", "/metrics/web2-mongodb"]):
+        watcher.door.check_output("systemctl stop shop")
+        try:
+            found = watcher.wait_for_mails(3)
+        finally:
+            watcher.door.check_output("systemctl start shop")
+
+    # Two pages are one site, and of a dead host nothing else is told.
+    site, service, host = (
+        "The page home is not as it should be (one of 2)",
+        "The service shop does not run on door1",
+        "The host web.2 is down",
+    )
+    assert set(found) == {f"PROBLEM: {subject}" for subject in (site, service, host)}
+    mail = found[f"PROBLEM: {site}"]
+    assert mail["To"] == "root@localhost, night@example.com"
+    assert "night@example.com" in mail["X-RcptTo"]
+    text = words(mail)
+    assert "answers with status 200 to 299 and matches Welcome within 5 seconds" in text
+    assert "seen: status 500" in text
+    assert "/login for games.example answers with status 302 within 3 seconds" in text
+    assert f"{watcher.page}/classic/alerts" in text
+    assert "look at: systemctl status shop.service" in words(found[f"PROBLEM: {service}"])
+
+    over = watcher.wait_for_mails(3, seconds=90)
+    assert set(over) == {f"RECOVERY: {subject}" for subject in (site, service, host)}
+    assert "that is over. lasted from" in words(over[f"RECOVERY: {service}"])
+
+
+def test_a_silent_sentinel_and_other_content_are_a_mail_each_and_heartbeats_go_on_afterwards(watcher):
+    assert not watcher.mails()
+    assert eventually(lambda: len(watcher.heartbeats()) > 3)
+    beats = watcher.heartbeats()
+    assert max(later - earlier for earlier, later in zip(beats[-3:], beats[-2:], strict=False)) < 60
+    watcher.door.check_output("systemctl stop door@444")
+    try:
+        with watcher.told(page=[200, "Lorem ipsum."]):
+            found = watcher.wait_for_mails(2)
+    finally:
+        watcher.door.check_output("systemctl start door@444")
+    site = next(mail for subject, mail in found.items() if "The page" in subject)
+    assert "status 200, without the content" in words(site)
+    assert "PROBLEM: The sentinel does not answer: nothing is known of any host" in found
+
+    over = watcher.wait_for_mails(2, seconds=90)
+    assert all(subject.startswith("RECOVERY: ") for subject in over)
+    assert eventually(lambda: watcher.heartbeats()[-1] > time.time() - 30)
+    # None of the hosts that were not heard of meanwhile.
+    assert not watcher.mails()
+    assert not watcher.alerts()
+
+
+def test_a_killed_run_is_made_good_and_a_new_service_is_watched(watcher, run, converge, variables):
+    def watched():
+        rules = [rule for group in watcher.api("rules")["groups"] for rule in group["rules"]]
+        return {rule["labels"]["service"] for rule in rules if rule["name"] == "ServiceDown"}
+
+    assert watched() == {"shop"}
+    services = variables("outside1", "external_services") | {"cart": {"group": "cache", "unit": "cart.socket"}}
+    assert run({"external_services": services}, crash_after="Write the configuration").killed
+    assert watched() == {"shop"}
+    process = watcher.host.check_output("systemctl show prometheus --value --property MainPID")
+    done = converge({"external_services": services})
+    assert done.ok, done.output
+    assert eventually(lambda: watched() == {"shop", "cart"}, seconds=10)
+    assert watcher.host.check_output("systemctl show prometheus --value --property MainPID") == process
+
+
+def test_new_passwords_are_in_use_at_once_and_not_told(watcher, converge, variables):
+    gateway, heartbeat = (
+        variables("outside1", name) | {"password": CANARY} for name in ("external_gateway", "external_heartbeat")
+    )
+    values = {"external_users": {"eve": CANARY}, "external_gateway": gateway, "external_heartbeat": heartbeat}
+    started = watcher.host.check_output("systemctl show prometheus --value --property MainPID")
+    with watcher.told(password=CANARY):
+        done = converge(values, diff=True, verbosity=3)
+        changed = time.time()
+        assert done.ok, done.output
+        assert CANARY not in done.output
+        assert watcher.ask("/metrics", "eve", CANARY)[0] == 200
+        assert watcher.ask("/metrics", "ada")[0] == 401
+        assert watcher.host.check_output("systemctl show prometheus --value --property MainPID") == started
+        assert eventually(lambda: watcher.heartbeats()[-1] > changed)
+        query = "/api/v1/query?query=min(up)"
+        assert eventually(
+            lambda: json.loads(watcher.ask(query, "eve", CANARY)[1])["data"]["result"][0]["value"][1] == "1"
+        )
+    assert CANARY not in watcher.host.check_output("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    with pytest.raises(AssertionError):
+        watcher.host.check_output("setpriv --reuid=nobody --clear-groups cat /etc/prometheus/web.yml")
+
+
+BAD = {
+    "external_users": {"ada": "", "b b": CANARY},
+    "external_recipients": ["root@localhost", "nobody"],
+    "external_probes": {
+        "home": {"url": "ftp://games.example", "contents": "x"},
+        "login": {
+            "url": "https://games.example",
+            "status": "teapot",
+            "content": "(",
+            "timeout": 60,
+            "max_seconds": "2 s",
+        },
+    },
+    "external_gateway": {"url": "http://door1/metrics", "user": "outside", "password": CANARY},
+    "external_heartbeat": {"url": "https://door1/", "user": "", "password": ""},
+    "external_hosts": {"door1": {"groups": "web", "metrics": {"node": "a/b"}}},
+    "external_services": {"shop": {"group": "web", "unit": "a b"}, "cart": {"unit": "cart"}},
+    "external_limits": {"filesystem_free": "10 %", "mongodb_lags": 5, "inodes_free": 100},
+}
+COMPLAINTS = [
+    "external_users['ada'] must be a password",
+    "external_users: 'b b' is no name",
+    "external_recipients: 'nobody' is no e-mail address",
+    "external_probes['home'].contents is not known. Did you mean content?",
+    "external_probes['home'].url is 'ftp://games.example'; it takes an http or https URL",
+    "external_probes['login'].status is 'teapot'; it takes a status of HTTP",
+    "external_probes['login'].content is '('; it takes a regular expression",
+    "external_probes['login'].timeout is 60; it takes seconds, 1 to 5",
+    "external_probes['login'].max_seconds is '2 s'; it takes seconds",
+    "external_gateway.url is 'http://door1/metrics'; it takes an https URL",
+    "external_heartbeat.user is ''",
+    "external_heartbeat.password must not be empty",
+    "external_hosts['door1'].groups is 'web'; it takes a list",
+    "external_hosts['door1'].metrics.node is 'a/b'; it takes a name below",
+    "external_services['shop'].unit is 'a b'",
+    "external_services['cart'] must name the group",
+    "external_limits.filesystem_free is '10 %'; it takes a number",
+    "external_limits.mongodb_lags is not known. Did you mean mongodb_lag?",
+    "external_limits.inodes_free is 100; it takes a percentage",
+]
+
+
+def test_bad_values_are_named_all_at_once_before_anything_changes(run):
+    refused = run(BAD, diff=True, verbosity=3)
+    assert not refused.ok
+    assert not refused.changed
+    assert [complaint for complaint in COMPLAINTS if complaint not in refused.message] == []
+    assert CANARY not in refused.output
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"external_retention": 7}, "external_retention >= 31"),
+        (
+            {"external_certificate": "-----BEGIN CERTIFICATE-----"},
+            "external_certificate must hold a certificate and its private",
+        ),
+        ({"external_gateway": {"adress": "door1"}}, "adress"),
+    ],
+)
+def test_a_bad_value_is_refused(run, values, complaint):
+    refused = run(values)
+    assert not refused.ok
+    assert not refused.changed
+    assert complaint in refused.message
+
+
+def test_a_certificate_that_is_none_is_refused_and_the_page_stays(watcher, run):
+    kinds = ("CERTIFICATE", "PRIVATE KEY")
+    refused = run(
+        {"external_certificate": "".join(f"-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n" for kind in kinds)}
+    )
+    assert not refused.ok
+    assert "promtool refuses" in refused.message
+    assert watcher.ask("/classic/alerts")[0] == 200
+
+
+def test_watching_takes_little_memory(watcher):
+    for unit, mebibytes in (("prometheus", 120), ("prometheus-alertmanager", 50), ("prometheus-blackbox-exporter", 40)):
+        process = watcher.host.check_output("systemctl show %s --value --property MainPID", unit)
+        memory = watcher.host.check_output(f"awk '/^Pss:/ {{print $2}}' /proc/{process}/smaps_rollup")
+        assert int(memory) < mebibytes * 1024, f"{unit} takes {memory} KiB"
