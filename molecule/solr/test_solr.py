@@ -161,6 +161,7 @@ def test_everybody_may_do_what_he_needs_and_no_more(search):
         "": {"health"},
         "site": {"health", "search", "update"},
         "replication": {"health", "copy", "fetch"},
+        "watch": {"health", "search", "copy"},
         "site:guess": set(),
         "admin:": set(),
         "nobody:nothing": set(),
