@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 import uuid
+from contextlib import ExitStack
 
 import pytest
 from people import FIGURES, Visitors, docker, run_python, wait_until
@@ -157,47 +158,43 @@ def test_search_goes_on_when_the_host_of_its_leader_dies(site, power, variables)
     assert not visitors.failures
 
 
-def test_without_search_the_rest_of_the_site_stays_up(site, hosts, variables, well):
-    for name in variables.groups["search"]:
-        hosts[name].check_output("systemctl stop solr")
-    try:
+def test_without_search_the_rest_of_the_site_stays_up(site, stopped, variables, well):
+    with ExitStack() as stack:
+        for name in variables.groups["search"]:
+            stack.enter_context(stopped(name, "solr"))
         answer = site.get("/search/?q=card")
         assert answer.status_code == 503
         assert "browse" in answer.text
         for path in ("/", "/games/?age=6&category=cards", "/week/"):
             assert site.get(path).status_code == 200
-    finally:
-        for name in variables.groups["search"]:
-            hosts[name].check_output("systemctl start solr")
     well()
 
 
-def test_an_import_whose_worker_is_killed_is_finished_by_the_other_and_counted_once(site, hosts, variables, well):
+def test_an_import_whose_worker_is_killed_is_finished_by_the_other_and_counted_once(site, stopped, variables, well):
     name, count = word(), 3000
     games = [
         GAME | {"slug": f"{name}-{number}", "title": f"{name} {number}", "featured": False} for number in range(count)
     ]
     unit = variables("web1", "services")["celery_imports"]["unit"]
-    hosts["web2"].check_output("systemctl stop %s", unit)
-    try:
-        answer = site.submit(
-            "/import/",
-            {"password": variables("web1", "site_import_password")},
-            {"file": ("games.json", json.dumps(games))},
-        )
-        assert answer.status_code == 302, answer.text
-        progress = answer.headers["Location"]
-        done = r'value="(\d+)"'
-        wait_until(lambda: int((re.search(done, site.get(progress).text) or "00")[1]) > 0, 20, "the import has begun")
-        hosts["web1"].check_output("systemctl kill --signal=KILL %s && systemctl stop %s", unit, unit)
-        assert 'data-state="running"' in site.get(progress).text
-    finally:
-        hosts["web2"].check_output("systemctl start %s", unit)
-    took = wait_until(lambda: 'data-state="done"' in site.get(progress).text, 120, "the other worker has finished")
-    FIGURES.append(f"An import whose worker was killed is finished by the other worker after {took:.0f} s")
-    assert f"{count:,} games: {count:,} added, 0 changed" in site.get(progress).text
-    wait_until(lambda: site.found(name) == count, 20, "all games are found")
-    hosts["web1"].check_output("systemctl start %s", unit)
+    with ExitStack() as killed:
+        with stopped("web2", unit):
+            answer = site.submit(
+                "/import/",
+                {"password": variables("web1", "site_import_password")},
+                {"file": ("games.json", json.dumps(games))},
+            )
+            assert answer.status_code == 302, answer.text
+            progress = answer.headers["Location"]
+            done = r'value="(\d+)"'
+            wait_until(
+                lambda: int((re.search(done, site.get(progress).text) or "00")[1]) > 0, 20, "the import has begun"
+            )
+            killed.enter_context(stopped("web1", unit, kill=True))
+            assert 'data-state="running"' in site.get(progress).text
+        took = wait_until(lambda: 'data-state="done"' in site.get(progress).text, 120, "the other worker has finished")
+        FIGURES.append(f"An import whose worker was killed is finished by the other worker after {took:.0f} s")
+        assert f"{count:,} games: {count:,} added, 0 changed" in site.get(progress).text
+        wait_until(lambda: site.found(name) == count, 20, "all games are found")
     well()
 
 
@@ -234,17 +231,16 @@ def test_no_task_is_lost_when_the_primary_of_redis_dies(site, hosts, power, run,
     assert not [where for where in files if files[where] != after[where]]
 
 
-def test_scheduled_work_goes_on_with_either_beat_down(site, hosts, variables, well):
+def test_scheduled_work_goes_on_with_either_beat_down(site, stopped, variables, well):
     def rebuilt():
         return re.search(r'<time datetime="([^"]+)"', site.get("/week/").text)[1]
 
     unit = variables("web1", "services")["celery_beat"]["unit"]
     for server in variables.groups["worker"]:
-        hosts[server].check_output("systemctl kill --signal=KILL %s && systemctl stop %s", unit, unit)
-        before = rebuilt()
-        took = wait_until(lambda before=before: rebuilt() > before, 90, "the games of the week are chosen again")
+        with stopped(server, unit, kill=True):
+            before = rebuilt()
+            took = wait_until(lambda before=before: rebuilt() > before, 90, "the games of the week are chosen again")
         FIGURES.append(f"Beat killed on {server}: the games of the week are chosen again after {took:.0f} s")
-        hosts[server].check_output("systemctl start %s", unit)
     well()
 
 

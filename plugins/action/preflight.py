@@ -18,7 +18,7 @@ description:
   - Runs on the control machine alone. Reads which roles the site's playbooks give to the host, and checks the host's
     variables against the C(meta/argument_specs.yml) of these roles, for required ones, types, choices and names that no
     role knows.
-  - Checks that the inventory has the groups that the service catalogue names.
+  - Checks the entries of the service catalogue, and that the inventory has the groups that it names.
   - Finds all mistakes at once, and leaves it to the caller to fail.
 options:
   playbook:
@@ -45,7 +45,27 @@ mistakes:
   returned: always
 """
 
-CATALOGUE_KEYS = {"clients", "group", "port", "probe", "unit"}
+CATALOGUE = {
+    "group": {"type": "str", "required": True},
+    "unit": {"type": "str", "required": True},
+    "port": {"type": "int"},
+    "clients": {"type": "list", "elements": "str"},
+    "probe": {
+        "type": "dict",
+        "options": {
+            "protocol": {
+                "type": "str",
+                "required": True,
+                "choices": ["http", "https", "memcached", "mongodb", "redis", "ssh", "tcp"],
+            },
+            "path": {"type": "str"},
+            "status": {"type": "int"},
+            "content": {"type": "str"},
+        },
+    },
+    "limits": {"type": "dict", "options": {"memory": {"type": "int"}, "cpu": {"type": "int"}}},
+}
+"""What an entry of the service catalogue holds: see group_vars/all/services.yml."""
 
 
 def suggestion(name, names):
@@ -99,8 +119,13 @@ class ActionModule(ActionBase):
     def catalogue_mistakes(services, groups):
         """Yield what the catalogue says wrongly, or of groups that the inventory does not have."""
         for name, service in services.items():
-            for key in sorted(service.keys() - CATALOGUE_KEYS):
-                yield f"services.{name}.{key} is not a key of the catalogue.{suggestion(key, CATALOGUE_KEYS)}"
+            for key in sorted(service.keys() - CATALOGUE.keys()):
+                yield f"services.{name}.{key} is not a key of the catalogue.{suggestion(key, CATALOGUE)}"
+            known = {key: value for key, value in service.items() if key in CATALOGUE}
+            for message in ArgumentSpecValidator(CATALOGUE).validate(known).error_messages:
+                yield f"services.{name} in the catalogue: {message}"
+            if "probe" in service and "port" not in service:
+                yield f"services.{name} has a probe and no port that it could ask."
             for group in (service.get("group"), *service.get("clients", [])):
                 if group not in groups and group != "anywhere":
                     yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import subprocess
 import time
@@ -15,14 +16,16 @@ module: probe
 short_description: Ask services whether they are well, each in its own protocol
 description:
   - Connects to each service's port from the host that the module runs on, and speaks the service's protocol.
-  - Asks systemd for the unit of a service without a port.
+  - Asks systemd for the unit of a service without a probe.
   - Changes nothing, needs no credentials, and never fails because of an unwell service, of which the caller decides.
 options:
   services:
     description:
-      - The services by name. Of an entry, C(port) and C(probe) are read, or C(unit) where it has no port.
-      - C(probe.protocol) is one of V(http) (C(probe.path) is answered with a status from 200 to 399), V(memcached),
-        V(mongodb) (a member that can be read), V(redis) (answers, and not without a login), V(ssh) and V(tcp).
+      - The services by name. Of an entry, C(port) and C(probe) are read, or C(unit) where it has no probe.
+      - C(probe.protocol) is one of V(http), V(https), V(memcached), V(mongodb) (a member that can be read), V(redis)
+        (answers, and not without a login), V(ssh) and V(tcp).
+      - Over HTTP, C(probe.path) must be answered with C(probe.status), or any from 200 to 399 if that is not given, and
+        with a body that holds C(probe.content). Certificates are not verified, since the host is asked by its address.
     type: dict
     required: true
   address:
@@ -66,7 +69,7 @@ def tcp(connection, probe, http_host):
     return "connected"
 
 
-def ssh(connection, probe, http_host):
+def ssh_banner(connection, probe, http_host):
     """An SSH server speaks first."""
     banner = connection.recv(64).decode("ascii", "replace").strip()
     if not banner.startswith("SSH-2.0"):
@@ -75,14 +78,25 @@ def ssh(connection, probe, http_host):
 
 
 def http(connection, probe, http_host):
-    """Get the path; any status below 400 is well."""
+    """Get the path, and look at the status and at what is in the body."""
     client = HTTPConnection(http_host)
     client.sock = connection
     client.request("GET", probe.get("path", "/"), headers={"User-Agent": "probe"})
-    status = client.getresponse().status
-    if not 200 <= status < 400:
-        raise Unwell(f"answered {status}")
-    return str(status)
+    answer = client.getresponse()
+    wanted = [probe["status"]] if "status" in probe else range(200, 400)
+    if answer.status not in wanted:
+        raise Unwell(f"answered {answer.status}")
+    if probe.get("content", "") not in answer.read().decode("utf-8", "replace"):
+        raise Unwell(f"answered {answer.status} without {probe['content']!r}")
+    return str(answer.status)
+
+
+def https(connection, probe, http_host):
+    """Do the same over TLS."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(connection, server_hostname=http_host) as secured:
+        return http(secured, probe, http_host)
 
 
 def memcached(connection, probe, http_host):
@@ -130,7 +144,15 @@ def redis(connection, probe, http_host):
     return "asks for a login"
 
 
-PROTOCOLS = {"http": http, "memcached": memcached, "mongodb": mongodb, "redis": redis, "ssh": ssh, "tcp": tcp}
+PROTOCOLS = {
+    "http": http,
+    "https": https,
+    "memcached": memcached,
+    "mongodb": mongodb,
+    "redis": redis,
+    "ssh": ssh_banner,
+    "tcp": tcp,
+}
 
 
 def unit_state(unit):
@@ -145,7 +167,7 @@ def ask(name, service, address, http_host, timeout):
     """Return what became of asking one service."""
     started = time.monotonic()
     try:
-        if "port" in service:
+        if "probe" in service:
             with socket.create_connection((address, service["port"]), timeout=timeout) as connection:
                 said = PROTOCOLS[service["probe"]["protocol"]](connection, service["probe"], http_host)
         else:
@@ -167,13 +189,9 @@ def main():
         },
         supports_check_mode=True,
     )
-    services = {
-        name: service
-        for name, service in module.params["services"].items()
-        if ("probe" if "port" in service else "unit") in service
-    }
+    services = module.params["services"]
     for name, service in services.items():
-        protocol = service["probe"].get("protocol") if "port" in service else "tcp"
+        protocol = service["probe"].get("protocol") if "probe" in service else "tcp"
         if protocol not in PROTOCOLS:
             module.fail_json(
                 msg=f"services: {name}.probe.protocol is {protocol!r}; it can be one of: {', '.join(sorted(PROTOCOLS))}"
