@@ -39,8 +39,10 @@ class Variables:
 
     def of(self, host):
         """Return all that the inventory says of the host."""
-        values = self.manager.get_vars(host=self.inventory.get_host(host), include_hostvars=False)
-        return {name: self(host, name) for name in values}
+        names = self.manager.get_vars(host=self.inventory.get_host(host), include_hostvars=False)
+        values = self.manager.get_vars(host=self.inventory.get_host(host))
+        templar = Templar(loader=self.loader, variables=values)
+        return {name: templar.template(values[name]) for name in names}
 
     def __call__(self, host, name):
         """Return the value that a play on the host would see, role defaults left out."""

@@ -7,10 +7,12 @@ import yaml
 from conftest import PROJECT
 
 SERVICES = yaml.safe_load((PROJECT / "group_vars/all/services.yml").read_text())["services"]
+SHOP = {"group": "web", "unit": "shop"}
 
 
 def preflight(playbook, variables, *arguments):
-    """Run the preflight alone with extra variables. No container of the inventory need be there."""
+    """Run the preflight alone with extra variables, for a host of each kind. No container need be there."""
+    arguments = ["--limit", "lb1,web1,data1,sentinel1,outside1", *arguments]
     return playbook("playbooks/preflight.yml", "--extra-vars", json.dumps(variables), *arguments)
 
 
@@ -44,6 +46,23 @@ def test_the_inventory_passes(playbook):
             {"services": SERVICES | {"solr": {"group": "web", "prot": 8983}}},
             "services.solr.prot is not a key of the catalogue. Did you mean port?",
         ),
+        (
+            {"services": SERVICES | {"shop": SHOP | {"port": 70, "probe": {"protocol": "gopher"}}}},
+            "services.shop in the catalogue: value of protocol must be one of",
+        ),
+        (
+            {"services": SERVICES | {"shop": SHOP | {"limits": {"memory": "plenty"}}}},
+            "services.shop in the catalogue: ",
+        ),
+        (
+            {"services": SERVICES | {"shop": SHOP | {"probe": {"protocol": "tcp"}}}},
+            "services.shop has a probe and no port that it could ask.",
+        ),
+        ({"monit_limits": {"space": "nearly all"}}, "argument 'space' is of type str found in 'monit_limits'"),
+        ({"nrpe_limits": {"disk": {"warning": "a bit", "critical": 5}}}, "nrpe_limits['disk']"),
+        ({"nagios_contacts": {"ada": {}}}, "nagios_contacts['ada']"),
+        ({"site_alert_addresses": ["nobody"]}, "mail_root"),
+        ({"external_probes": {"page": {"url": "gopher://famigo.com/"}}}, "external_probes['page'].url"),
         ({"site_secret_key": "{{ vault_site_secret_key }}"}, "vault_site_secret_key"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

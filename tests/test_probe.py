@@ -22,10 +22,10 @@ def hello(document):
 
 @pytest.fixture
 def ask():
-    """Ask a server that says ``answer`` to whatever it hears."""
+    """Ask a server that says ``answer`` to whatever it hears; ``expected`` is what the probe says of it besides."""
     servers = []
 
-    def run(protocol, answer, *, speaks_first=False):
+    def run(protocol, answer, *, speaks_first=False, **expected):
         class Handler(socketserver.BaseRequestHandler):
             def handle(self):
                 if not speaks_first:
@@ -35,7 +35,7 @@ def ask():
         server = socketserver.TCPServer(("127.0.0.1", 0), Handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        service = {"port": server.server_address[1], "probe": {"protocol": protocol, "path": "/healthz"}}
+        service = {"port": server.server_address[1], "probe": {"protocol": protocol, "path": "/healthz"} | expected}
         return probe.ask("service", service, "127.0.0.1", "famigo.com", 2)
 
     yield run
@@ -50,6 +50,7 @@ def ask():
         ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", True),
         ("http", b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", False),
         ("http", b"SSH-2.0-confused\r\n", False),
+        ("https", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", False),
         ("memcached", b"VERSION 1.6.18\r\n", True),
         ("memcached", b"ERROR\r\n", False),
         ("mongodb", hello(b"\x08isWritablePrimary\0\x01"), True),
@@ -63,6 +64,16 @@ def ask():
 )
 def test_a_well_and_an_unwell_answer_are_told_apart(ask, protocol, answer, well):
     assert ask(protocol, answer)["well"] is well
+
+
+@pytest.mark.parametrize(
+    ("expected", "well"),
+    [({"status": 401}, True), ({"status": 200}, False), ({"status": 401, "content": "log in"}, True)]
+    + [({"status": 401, "content": "welcome"}, False)],
+)
+def test_a_page_must_have_the_status_and_the_content_that_the_catalogue_names(ask, expected, well):
+    page = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 13\r\n\r\nPlease log in"
+    assert ask("http", page, **expected)["well"] is well
 
 
 @pytest.mark.parametrize(("answer", "well"), [(b"SSH-2.0-OpenSSH_9.2\r\n", True), (b"220 mail\r\n", False)])

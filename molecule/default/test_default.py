@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -106,8 +107,8 @@ def test_a_port_is_open_to_those_whom_the_catalogue_names_and_closed_to_all_othe
     groups = variables.groups
     addresses = {host: [variables(host, "address")] for host in groups["all"]}
     for host in groups["all"]:
-        if (public := variables.of(host).get("public_address")) is not None:
-            addresses[host].append(public)
+        with suppress(KeyError):
+            addresses[host].append(variables(host, "public_address"))
     targets = sorted(
         {
             (address, service["port"], server)

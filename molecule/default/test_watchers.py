@@ -87,14 +87,16 @@ class Page:
     """A page of the watchers, as their people open it: with a login, over TLS."""
 
     def __init__(self, host, port, variables):
-        published = docker("port", variables(host, "ansible_host"), str(port)).splitlines()[0].rpartition(":")[2]
-        self.url = f"https://localhost:{published}"
+        self.published = ("port", variables(host, "ansible_host"), str(port))
         self.inside = f"https://{variables(host, 'address')}:{port}"
         self.login = ("admin", variables(host, "site_pages_password"))
 
     def get(self, path, **query):
         """Return the JSON at a path."""
-        return requests.get(self.url + path, query, auth=self.login, verify=CERTIFICATE, timeout=20).json()
+        # Docker chooses another port whenever the host's container starts.
+        port = docker(*self.published).splitlines()[0].rpartition(":")[2]
+        url = f"https://localhost:{port}{path}"
+        return requests.get(url, query, auth=self.login, verify=CERTIFICATE, timeout=20).json()
 
     def open(self, path):
         """Return the URL by which the browser opens a path."""
