@@ -2,7 +2,6 @@
 
 url         the page, with the login in it
 wait        CSS selector of what must be there before the page counts as loaded
-frame       name of the frame to look into, if any
 picture     file to write
 text        CSS selector of the elements whose texts are the answer
 
@@ -23,8 +22,6 @@ SECONDS = 30
 def visit(browser, order):
     """Open one page and return the texts that were asked for."""
     browser.get(order["url"])
-    if "frame" in order:
-        browser.switch_to.frame(order["frame"])
     ready = expected_conditions.presence_of_element_located((By.CSS_SELECTOR, order["wait"]))
     WebDriverWait(browser, SECONDS).until(ready)
     browser.save_screenshot(order["picture"])
