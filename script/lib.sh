@@ -5,7 +5,8 @@ log_folder=.local/log
 # Say what went wrong and what to do about it, and end.
 die() { echo "$*" >&2; exit 1; }
 
-# Run a command or function as a named step: one line with the time it took, its output in a log, the log's end on failure.
+# Run a command or function as a named step: one line with the time it took, its output in a log. On failure: what failed by
+# the words of Ansible and pytest, which may be far up in the log, and the log's end.
 step() {
     local title=$1 log started code
     shift
@@ -19,7 +20,10 @@ step() {
     code=$?
     set -e
     printf '%6.1f s  %s\n' "$(python3 -c "import time; print(time.time() - $started)")" "$title"
-    [[ $code -eq 0 ]] || { tail -n 25 "$log" >&2; die "'$title' failed. The whole log: $log"; }
+    [[ $code -ne 0 ]] || return 0
+    { grep -aE '^(FAILED|ERROR) |fatal: |^E  ' "$log" || true; } | tail -n 40 >&2
+    tail -n 10 "$log" >&2
+    die "'$title' failed. The whole log: $log"
 }
 
 # The clone's name in the names of its images, containers and networks, as in group_vars/local/twin.yml.
