@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
+from twin import Mails, docker
 
 PROJECT = Path(__file__).parent.parent
 SCENARIO = yaml.safe_load(Path(os.environ["MOLECULE_FILE"]).read_text())
@@ -133,6 +135,13 @@ def host(hosts):
     return next(iter(hosts.values()))
 
 
+@pytest.fixture
+def mails(hosts, variables):
+    """The mails that come to the twin's mail server from now on."""
+    container = variables(next(iter(hosts)), "twin_name") + "-mail"
+    return Mails(f"http://{docker('port', container, '80').splitlines()[0]}", time.time())
+
+
 @pytest.fixture(scope="session")
 def unplugged(hosts):
     """Take a host away for as long as a block lasts, as a power cut does: ``with unplugged("web1"):``."""
@@ -140,11 +149,11 @@ def unplugged(hosts):
     @contextmanager
     def take_away(name):
         container = hosts[name].backend.name
-        subprocess.run(["docker", "kill", container], check=True, capture_output=True)
+        docker("kill", container)
         try:
             yield
         finally:
-            subprocess.run(["docker", "start", container], check=True, capture_output=True)
+            docker("start", container)
             hosts[name].check_output("timeout 30 systemctl is-system-running --wait || true")
 
     return take_away

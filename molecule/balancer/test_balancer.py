@@ -1,11 +1,11 @@
 """The balancer as its clients, its servers and its operator meet it."""
 
 import json
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+from twin import eventually
 
 SERVERS = {"web1": "127.0.0.2", "web2": "127.0.0.3"}
 UNITS = {"web1": "backend@2", "web2": "backend@3"}
@@ -51,14 +51,6 @@ def ask(host, command):
 def info(host, name):
     """Return what the running process says of itself."""
     return dict(line.split(": ", 1) for line in ask(host, "show info").splitlines() if ": " in line)[name]
-
-
-def eventually(condition):
-    """Wait until the condition holds, half a minute at most."""
-    until = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.2)
 
 
 @contextmanager

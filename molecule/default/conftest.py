@@ -4,7 +4,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from people import FIGURES, Site, docker
+from people import FIGURES, Site
+from twin import docker
 
 
 @pytest.fixture(scope="session")

@@ -106,18 +106,3 @@ def run_python(container, program, **arguments):
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-def wait_until(condition, seconds, what):
-    """Wait until the condition holds, and return how long that took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
-    return time.monotonic() - started
-
-
-def docker(*arguments):
-    """Run the docker client and return its output."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True, timeout=120)
-    return done.stdout.strip()

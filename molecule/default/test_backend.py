@@ -8,7 +8,8 @@ import uuid
 from contextlib import ExitStack
 
 import pytest
-from people import FIGURES, Visitors, docker, run_python, wait_until
+from people import FIGURES, Visitors, run_python
+from twin import docker, eventually, seconds_until
 
 GAME = {
     "summary": "A game for a test.",
@@ -122,7 +123,7 @@ def state_files(hosts, variables):
         time.sleep(12)
         return read() == before
 
-    wait_until(settled, 90, "the Sentinels write nothing any more")
+    eventually(settled, 90, "the Sentinels write nothing any more")
     return read()
 
 
@@ -130,10 +131,10 @@ def test_a_game_that_a_visitor_adds_is_found_within_ten_seconds(site):
     name = word()
     answer = site.submit("/games/add/", GAME | {"title": f"The {name} game"})
     assert answer.status_code == 302, answer.text
-    took = wait_until(lambda: site.found(name) == 1, 10, "the new game is found")
+    took = seconds_until(lambda: site.found(name) == 1, 10, "the new game is found")
     FIGURES.append(f"A new game is found after {took:.1f} s")
     # Both nodes know it, whichever is asked.
-    wait_until(lambda: name in site.get(f"/search/suggest/?q={name[:8]}").text, 10, "the new game is suggested")
+    eventually(lambda: name in site.get(f"/search/suggest/?q={name[:8]}").text, 10, "the new game is suggested")
 
 
 def test_a_review_changes_the_rating_and_the_search_knows_it(site):
@@ -141,7 +142,7 @@ def test_a_review_changes_the_rating_and_the_search_knows_it(site):
     page = site.submit("/games/add/", GAME | {"title": f"The {name} game"}).headers["Location"]
     site.submit(f"{page}review/", {"name": "Ada", "rating": 4, "text": f"We played {name} all day."})
     assert "4.0 out of 5" in site.get(page).text
-    wait_until(lambda: re.search(r"4\.0<span", site.get(f"/search/?q={name}").text), 20, "the index has the rating")
+    eventually(lambda: re.search(r"4\.0<span", site.get(f"/search/?q={name}").text), 20, "the index has the rating")
 
 
 def test_search_goes_on_when_the_host_of_its_leader_dies(site, power, variables):
@@ -186,15 +187,15 @@ def test_an_import_whose_worker_is_killed_is_finished_by_the_other_and_counted_o
             assert answer.status_code == 302, answer.text
             progress = answer.headers["Location"]
             done = r'value="(\d+)"'
-            wait_until(
+            eventually(
                 lambda: int((re.search(done, site.get(progress).text) or "00")[1]) > 0, 20, "the import has begun"
             )
             killed.enter_context(stopped("web1", unit, kill=True))
             assert 'data-state="running"' in site.get(progress).text
-        took = wait_until(lambda: 'data-state="done"' in site.get(progress).text, 120, "the other worker has finished")
+        took = seconds_until(lambda: 'data-state="done"' in site.get(progress).text, 120, "the other worker is done")
         FIGURES.append(f"An import whose worker was killed is finished by the other worker after {took:.0f} s")
         assert f"{count:,} games: {count:,} added, 0 changed" in site.get(progress).text
-        wait_until(lambda: site.found(name) == count, 20, "all games are found")
+        eventually(lambda: site.found(name) == count, 20, "all games are found")
     well()
 
 
@@ -207,12 +208,12 @@ def test_no_task_is_lost_when_the_primary_of_redis_dies(site, hosts, power, run,
         stdout=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: int(shell(variables, LOST, "web2")) > 100, 60, "the stream has begun")
+    eventually(lambda: int(shell(variables, LOST, "web2")) > 100, 60, "the stream has begun")
     power.off(primary)
     report = json.loads(stream.communicate(timeout=180)[0])
     assert report["acknowledged"] == TASKS
     assert report["longest"] < 15
-    took = wait_until(lambda: int(shell(variables, LOST, "web2")) == 0, 240, "all tasks are done")
+    took = seconds_until(lambda: int(shell(variables, LOST, "web2")) == 0, 240, "all tasks are done")
     FIGURES.append(
         f"Redis's primary, {primary}, killed under {TASKS} tasks: 0 lost, the longest wait for a new one"
         f" {report['longest']:.1f} s, all done {took:.0f} s after the last"
@@ -221,7 +222,7 @@ def test_no_task_is_lost_when_the_primary_of_redis_dies(site, hosts, power, run,
     assert successor != primary
 
     power.on(primary)
-    wait_until(lambda: redis_primary(variables) == successor, 60, "the old primary has become a replica")
+    eventually(lambda: redis_primary(variables) == successor, 60, "the old primary has become a replica")
     files = state_files(hosts, variables)
     again = run()
     assert again.ok, again.output
@@ -239,7 +240,7 @@ def test_scheduled_work_goes_on_with_either_beat_down(site, stopped, variables, 
     for server in variables.groups["worker"]:
         with stopped(server, unit, kill=True):
             before = rebuilt()
-            took = wait_until(lambda before=before: rebuilt() > before, 90, "the games of the week are chosen again")
+            took = seconds_until(lambda before=before: rebuilt() > before, 90, "the games of the week are chosen again")
         FIGURES.append(f"Beat killed on {server}: the games of the week are chosen again after {took:.0f} s")
     well()
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from people import Visitors, docker, run_python
+from people import Visitors, run_python
+from twin import docker
 
 PROJECT = Path(__file__).parents[2]
 GAMES = json.loads((PROJECT / "demo/games/data/games.json").read_text())

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from people import FIGURES, docker, run_python, wait_until
+from people import FIGURES, run_python
+from twin import docker, eventually, seconds_until
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 CERTIFICATE = PROJECT / ".local/secrets/site_watch_certificate"
 PICTURES = PROJECT / ".local/pictures"
 RESTART_SECONDS = 90
-MAIL_SECONDS = 150
 STARTED = time.time()
 WATCHERS = [
     "monit",
@@ -45,42 +45,6 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
         pass
 print(json.dumps({"seconds": ticks / os.sysconf("SC_CLK_TCK"), "mebibytes": kibibytes / 1024}))
 """
-
-
-class Mails:
-    """The mails that came since a moment."""
-
-    def __init__(self, address, since):
-        self.address = address
-        self.since = since
-
-    def after(self, moment):
-        """Return a view of the later mails only."""
-        return Mails(self.address, moment)
-
-    def all(self, *words, sender=""):
-        """Return those from ``sender`` in whose subject all words are."""
-        return [
-            mail
-            for mail in requests.get(f"{self.address}/mails", timeout=10).json()
-            if mail["received"] >= self.since
-            and sender in mail["from"]
-            and all(word in mail["subject"].replace(":", " ").replace("/", " ").split() for word in words)
-        ]
-
-    def wait(self, *words, sender="", seconds=MAIL_SECONDS):
-        """Wait for such a mail, and return it and the seconds that it took."""
-        wait_until(lambda: self.all(*words, sender=sender), seconds, f"a mail of {sender} about {' '.join(words)}")
-        mail = self.all(*words, sender=sender)[0]
-        return mail, mail["received"] - self.since
-
-
-@pytest.fixture
-def mails(variables):
-    """The mails that come from now on."""
-    container = variables("lb1", "twin_name") + "-mail"
-    port = docker("port", container, "80").splitlines()[0]
-    return Mails(f"http://{port}", time.time())
 
 
 class Page:
@@ -170,10 +134,10 @@ def kill_in_turn(host, name, services, mails):
     """Kill each service of a host, wait until it runs again and the mail is there, and return the seconds of both."""
     figures = []
     for service, entry in services:
-        wait_until(lambda entry=entry: main_pid(host, entry["unit"]), RESTART_SECONDS, f"{name}: {service} runs")
+        eventually(lambda entry=entry: main_pid(host, entry["unit"]), RESTART_SECONDS, f"{name}: {service} runs")
         killed, old = time.time(), main_pid(host, entry["unit"])
         host.check_output(f"kill -9 {old}")
-        restarted = wait_until(
+        restarted = seconds_until(
             lambda entry=entry, old=old: main_pid(host, entry["unit"]) not in (0, old),
             RESTART_SECONDS,
             f"{name}: {service} runs again",
@@ -213,10 +177,10 @@ def test_all_watchers_know_every_service_of_the_catalogue_and_find_it_well(hosts
             assert service == "monit" or f"\n {service} " in watched, f"{service} is not in Monit of {name}"
             assert f"{entry['unit']}.service" in rules, service
             if service != "nrpe":
-                wait_until(
+                eventually(
                     lambda n=name, s=service: nagios_state(nagios, n, s) == "ok", 120, f"{service} of {name} is ok"
                 )
-    wait_until(lambda: not firing(prometheus), 120, "no alert outside")
+    eventually(lambda: not firing(prometheus), 120, "no alert outside")
 
 
 def test_what_does_not_start_any_more_is_critical_in_nagios_and_mailed_once(hosts, variables, mails, nagios, well):
@@ -233,7 +197,7 @@ def test_what_does_not_start_any_more_is_critical_in_nagios_and_mailed_once(host
         hosts["web2"].check_output("systemctl unmask --runtime memcached && systemctl start memcached")
     _, seconds = mails.after(time.time()).wait("OK", "memcached", "web2", sender="nagios@")
     FIGURES.append(f"memcached of web2 is started: Nagios mails the recovery after {seconds:.0f} s")
-    wait_until(lambda: nagios_state(nagios, "web2", "memcached") == "ok", 60, "Nagios finds it well")
+    eventually(lambda: nagios_state(nagios, "web2", "memcached") == "ok", 60, "Nagios finds it well")
     well()
 
 
@@ -303,7 +267,7 @@ def test_a_filesystem_that_fills_up_is_mailed_before_it_is_full(hosts, mails):
 
 
 def test_a_mail_that_the_relay_refuses_arrives_later(hosts, mails, well):
-    requests.post(f"{mails.address}/refuse/60", timeout=10)
+    mails.refuse(60)
     hosts["web1"].check_output("systemctl kill --signal=KILL memcached")
     _, seconds = mails.wait("web1", "memcached", sender="monit@")
     FIGURES.append(f"The relay refuses mail for 60 s: it arrives after {seconds:.0f} s")
@@ -328,11 +292,11 @@ def test_a_service_that_is_added_to_the_catalogue_is_watched_by_all(hosts, run, 
     done = run({"services": more}, **where)
     assert done.ok, done.output
     try:
-        wait_until(lambda: watched() == [True] * 3, 30, "all watchers know the service")
-        wait_until(lambda: nagios_state(nagios, "web1", "journal") == "ok", 90, "Nagios finds it well")
+        eventually(lambda: watched() == [True] * 3, 30, "all watchers know the service")
+        eventually(lambda: nagios_state(nagios, "web1", "journal") == "ok", 90, "Nagios finds it well")
     finally:
         assert run(**where).ok
-    wait_until(lambda: watched() == [False] * 3, 30, "the service is gone again")
+    eventually(lambda: watched() == [False] * 3, 30, "the service is gone again")
 
 
 def test_watching_costs_little(hosts, variables):

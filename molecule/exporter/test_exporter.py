@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+from twin import eventually
 
 NAMES = ("data1", "data2", "data3")
 CANARY = "CanaryInTheCoalMine"
@@ -44,16 +45,6 @@ def scrape(hosts, variables):
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in text.splitlines() if line[0] != "#"}
 
     return ask
-
-
-def eventually(condition, seconds=30):
-    """Whether the condition becomes true in time."""
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.5)
-    return True
 
 
 def unit_is(metrics, unit, state):
@@ -134,13 +125,13 @@ def test_a_dead_member_is_seen_by_its_exporter_and_by_the_others(scrape, hosts, 
     try:
         assert scrape(victim, MONGODB)["mongodb_up"] == 0
         assert unit_is(scrape(victim), "mongod.service", "active") is False
-        assert eventually(lambda: scrape(witness, MONGODB)[health] == 0)
+        eventually(lambda: scrape(witness, MONGODB)[health] == 0)
         lags = [name for name in scrape(witness, MONGODB) if "replication_lag" in name]
         assert not [name for name in lags if variables(victim, "address") in name]
     finally:
         hosts[victim].check_output("systemctl reset-failed mongod; systemctl start mongod")
-    assert eventually(lambda: scrape(victim, MONGODB)["mongodb_up"] == 1)
-    assert eventually(lambda: scrape(witness, MONGODB)[health] == 1)
+    eventually(lambda: scrape(victim, MONGODB)["mongodb_up"] == 1)
+    eventually(lambda: scrape(witness, MONGODB)[health] == 1)
 
 
 def test_the_password_is_nowhere_to_be_seen(host, variables):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 
 import pytest
+from twin import eventually
 
 NAME = "web1.twin.example"
 ROOT = {"ops@famigo.example", "ada@famigo.example"}
@@ -92,15 +93,6 @@ def queue(host):
     """Return why each mail waits in the host's queue."""
     mails = [json.loads(line) for line in host.check_output("postqueue -j").splitlines()]
     return [recipient.get("delay_reason", "") for mail in mails for recipient in mail["recipients"]]
-
-
-def eventually(condition, seconds=ARRIVAL_SECONDS):
-    """Wait until the condition holds, and return what it came to."""
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.3)
-    return found
 
 
 def wait_in_queue(host, reason):

@@ -5,21 +5,13 @@ import re
 import time
 
 import pytest
+from twin import eventually
 
 CANARY = "CanaryInTheCoalMine"
 OK, WARNING, CRITICAL, UNKNOWN = 2, 4, 16, 8
 UP, DOWN = 2, 4
-# Four attempts, of which the first comes after five seconds and the others after three each, and the mail.
-TOLD_SECONDS = 45
-
-
-def eventually(condition, seconds=TOLD_SECONDS):
-    """Wait until the condition holds; return what it returned."""
-    until = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.3)
-    return found
+# See nagios_reminder.
+REMINDED_SECONDS = 90
 
 
 class Sentinel:
@@ -62,11 +54,6 @@ class Sentinel:
         services = {name: state for name, state in self.states().items() if state != OK and "heartbeat" not in name}
         return services | {name: state for name, state in self.hosts().items() if state != UP}
 
-    def mails(self):
-        """Return all mails, but for those of the heartbeat."""
-        lines = self.host.check_output("cat /var/lib/sink/mails").splitlines()
-        return [mail for mail in map(json.loads, lines) if "heartbeat" not in mail["subject"]]
-
     def pid(self):
         """Return the process's number."""
         return self.host.check_output("systemctl show --value --property MainPID nagios4")
@@ -80,10 +67,9 @@ def sentinel(hosts, variables):
 
 
 @pytest.fixture
-def mails(sentinel):
-    """Return the subjects of the mails since the test began. Afterwards all must be well again."""
-    before = len(sentinel.mails())
-    yield lambda: [mail["subject"] for mail in sentinel.mails()[before:]]
+def told(mails, sentinel):
+    """Return the subjects of the mails but for the heartbeat's. After the test all must be well again."""
+    yield lambda: [subject for subject in mails.subjects() if "heartbeat" not in subject]
     eventually(lambda: not sentinel.unwell(), 60)
 
 
@@ -210,58 +196,59 @@ def test_the_secrets_are_for_those_who_need_them(sentinel):
             ).failed, (user, file)
 
 
-def test_a_dead_service_is_mailed_once_and_its_recovery_too(sentinel, hosts, mails):
-    started = time.time()
+def test_a_dead_service_is_mailed_once_then_to_more_people_if_it_lasts_and_its_recovery_to_all(hosts, mails, told):
     hosts["web1"].check_output("systemctl kill --signal=KILL shop; systemctl stop shop")
-    eventually(lambda: "CRITICAL: shop on web1" in mails())
-    mail = sentinel.mails()[-1]
-    print(f"seconds from fault to mail: {mail['time'] - started:.1f}")
-    assert mail["to"] == ["root@localhost"]
-    assert mail["sender"] == "nagios@localhost"
-    said = dict(re.findall(r"^(\w[\w ]*): +(.+)$", mail["body"], re.MULTILINE))
+    mail, seconds = mails.wait("CRITICAL", "shop", "web1")
+    print(f"seconds from fault to mail: {seconds:.1f}")
+    assert (mail["sender"], mail["recipients"]) == ("nagios@localhost", ["root@localhost"])
+    said = dict(re.findall(r"^(\w[\w ]*): +(.+)$", mail["text"], re.MULTILINE))
     assert said["Host"].startswith("web1 (")
     assert (said["Service"], said["Expected"]) == ("shop", "the unit shop is active")
     assert said["Seen"] in ("inactive", "failed")
     assert "journalctl --unit shop" in said["Look at"]
     assert said["Since"] < said["Sent"]
 
-    time.sleep(8)
+    eventually(lambda: len(told()) == 3, REMINDED_SECONDS)
     hosts["web1"].check_output("systemctl start shop")
-    eventually(lambda: "OK again: shop on web1" in mails())
-    assert mails() == ["CRITICAL: shop on web1", "OK again: shop on web1"]
+    eventually(lambda: len(told()) == 5)
+    critical, again = "CRITICAL: shop on web1", "OK again: shop on web1"
+    root, boss = ["root@localhost"], ["boss@games.example"]
+    told_of = [(mail["subject"], mail["recipients"]) for mail in mails.all() if mail["subject"] in told()]
+    assert told_of[0] == (critical, root)
+    assert sorted(told_of[1:3]) == [(f"{critical} (reminder 1)", boss), (f"{critical} (reminder 1)", root)]
+    assert sorted(told_of[3:]) == [(again, boss), (again, root)]
 
 
-def test_a_service_that_comes_back_soon_is_not_mailed(sentinel, hosts, mails):
+def test_a_service_that_comes_back_soon_is_not_mailed(sentinel, hosts, told):
     hosts["web1"].check_output("systemctl stop backend")
     # Each of these asks it at times of its own, and the first one to fail may be well ahead of the others.
     eventually(lambda: CRITICAL in [sentinel.states()[f"{name} on web1"] for name in ("page", "door")], 15)
     hosts["web1"].check_output("systemctl start backend")
     eventually(lambda: not sentinel.unwell())
-    assert mails() == []
+    assert told() == []
 
 
-def test_a_dead_host_is_mailed_once_and_none_of_its_services(sentinel, mails, unplugged):
-    started = time.time()
+def test_a_dead_host_is_mailed_once_and_none_of_its_services(sentinel, mails, told, unplugged):
     with unplugged("web1"):
-        eventually(lambda: mails() == ["DOWN: web1"])
-        print(f"seconds from fault to mail: {sentinel.mails()[-1]['time'] - started:.1f}")
-        assert "answers a ping" in sentinel.mails()[-1]["body"]
+        mail, seconds = mails.wait("DOWN", "web1")
+        print(f"seconds from fault to mail: {seconds:.1f}")
+        assert "answers a ping" in mail["text"]
         time.sleep(12)
     eventually(lambda: not sentinel.unwell(), 60)
-    assert mails() == ["DOWN: web1", "OK again: web1"]
+    assert told() == ["DOWN: web1", "OK again: web1"]
 
 
-def test_an_nrpe_that_is_down_is_mailed_once(sentinel, hosts, mails):
+def test_an_nrpe_that_is_down_is_mailed_once(sentinel, hosts, told):
     hosts["web1"].check_output("systemctl stop nagios-nrpe-server")
-    eventually(lambda: mails())
+    eventually(told)
     eventually(lambda: sentinel.states()["shop on web1"] == sentinel.states()["zombies on web1"] == UNKNOWN)
     time.sleep(10)
-    assert mails() == ["CRITICAL: nrpe on web1"]
+    assert told() == ["CRITICAL: nrpe on web1"]
     hosts["web1"].check_output("systemctl start nagios-nrpe-server")
-    eventually(lambda: "OK again: nrpe on web1" in mails())
+    eventually(lambda: "OK again: nrpe on web1" in told())
 
 
-def stop_the_shop_unnoticed(sentinel, hosts, mails):
+def stop_the_shop_unnoticed(sentinel, hosts, told):
     """Stop a service, wait until Nagios is sure that it is critical, and see that nobody is told."""
     hosts["web1"].check_output("systemctl stop shop")
     eventually(
@@ -272,21 +259,21 @@ def stop_the_shop_unnoticed(sentinel, hosts, mails):
         )
     )
     time.sleep(6)
-    assert mails() == []
+    assert told() == []
 
 
-def test_a_downtime_keeps_quiet_until_it_is_ended(sentinel, hosts, mails):
+def test_a_downtime_keeps_quiet_until_it_is_ended(sentinel, hosts, told):
     said = sentinel.host.check_output("nagios-downtime 600 web1 nowhere")
     assert "nowhere" in said
-    stop_the_shop_unnoticed(sentinel, hosts, mails)
+    stop_the_shop_unnoticed(sentinel, hosts, told)
     # It outlives a restart.
     sentinel.host.check_output("systemctl restart nagios4")
     time.sleep(6)
-    assert mails() == []
+    assert told() == []
     sentinel.host.check_output("nagios-downtime --end web1")
-    eventually(lambda: mails() == ["CRITICAL: shop on web1"])
+    eventually(lambda: told() == ["CRITICAL: shop on web1"])
     hosts["web1"].check_output("systemctl start shop")
-    eventually(lambda: len(mails()) == 2)
+    eventually(lambda: len(told()) == 2)
 
 
 def test_a_downtime_never_fails_for_a_nagios_that_is_stopped(sentinel):
@@ -296,7 +283,7 @@ def test_a_downtime_never_fails_for_a_nagios_that_is_stopped(sentinel):
     sentinel.host.check_output("systemctl start nagios4")
 
 
-def test_nothing_is_mailed_in_a_maintenance_window_and_a_host_that_leaves_is_gone(sentinel, hosts, converge, mails):
+def test_nothing_is_mailed_in_a_maintenance_window_and_a_host_that_leaves_is_gone(sentinel, hosts, converge, told):
     now = time.gmtime()
     yesterday, tomorrow = (time.strftime("%Y-%m-%d 12:00", time.gmtime(time.time() + days * 86400)) for days in (-1, 1))
     weekly = {
@@ -314,11 +301,12 @@ def test_nothing_is_mailed_in_a_maintenance_window_and_a_host_that_leaves_is_gon
     done = converge({"nagios_maintenance": [window, weekly]})
     assert done.ok, done.output
     assert sentinel.pid() != pid
-    stop_the_shop_unnoticed(sentinel, hosts, mails)
+    stop_the_shop_unnoticed(sentinel, hosts, told)
     hosts["web1"].check_output("systemctl start shop")
 
     alone = {"sentinel1": {"address": "127.0.0.1", "groups": ["sentinel"]}}
-    done = converge({"nagios_hosts": alone, "nagios_site_checks": {}, "nagios_maintenance": []})
+    without = {"nagios_site_checks": {}, "nagios_host_checks": {"zombies": "all"}, "nagios_maintenance": []}
+    done = converge(without | {"nagios_hosts": alone})
     assert done.ok, done.output
     eventually(lambda: set(sentinel.hosts()) == {"sentinel1", "site"}, 15)
 
