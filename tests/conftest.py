@@ -1,5 +1,6 @@
 """What the tests of the repository share. None of them needs a container."""
 
+import importlib.util
 import os
 import subprocess
 from pathlib import Path
@@ -7,6 +8,14 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent
+
+
+def load(path):
+    """Import a file by its path."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The plugins of the roles nagios and nrpe: what they say of answers as real daemons give them, and of bad usage."""
 
 import importlib
-import importlib.util
 import json
 import socket
 import struct
@@ -13,18 +12,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, load
 
 PLUGINS = PROJECT / "roles/nagios/files/plugins"
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
-
-
-def load(path):
-    """Import a file by its path."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
