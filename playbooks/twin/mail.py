@@ -36,7 +36,7 @@ class Inbox:
 
     async def handle_DATA(self, server, session, envelope):
         """Keep a mail, with the time at which it came and the address that brought it."""
-        message = message_from_bytes(envelope.content, policy=policy.default)
+        message = message_from_bytes(envelope.content.replace(b"\r\n", b"\n"), policy=policy.default)
         body = message.get_body(("plain", "html"))
         MAILS.append(
             {
