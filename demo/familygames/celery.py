@@ -22,8 +22,7 @@ class PatientQoS(redis.QoS):
     nobody but the worker knows the task. Kombu gives up at the first error, and the task is lost. Here the worker
     tries on for 25 seconds at least, until Sentinel has made another primary.
 
-    Redis replicates asynchronously: what the dead primary accepted in its last moment, before a replica had it, is lost
-    all the same. The task `sweep` finds what it would have done.
+    What the dead primary accepted in its last moment, before a replica had it, is not lost either: see games.queue.
     """
 
     def append(self, message, delivery_tag):

@@ -77,6 +77,8 @@ SWEEP_SECONDS = seconds("SWEEP_SECONDS", 60, least=1)
 # For those who can't wait, such as a visitor's request that sends a task.
 BROKER_TIMEOUTS = {"socket_connect_timeout": 0.3, "socket_timeout": 0.3}
 _brokers = [urlsplit(url) for url in BROKER_URL.split(";")]
+# So many replicas must have a task before it counts as sent.
+BROKER_REPLICAS = 1 if len(_brokers) > 1 else 0
 _login = {
     name: unquote(value)
     for name, value in (("username", _brokers[0].username), ("password", _brokers[0].password))

@@ -150,15 +150,15 @@ def test_without_the_broker_a_review_is_posted_all_the_same(
 
 
 def can_lose_the_primary():
-    """Whether the replica has what the primary has, and the Sentinel knows the replica."""
+    """Whether the replicas have what the primary has, and the Sentinel knows them."""
     login = {"username": "games", "password": "p@ss/word"}
-    in_step = Redis(port=7002, **login).info("replication").get("master_link_status") == "up"
-    return in_step and Redis(port=7003, **login).sentinel_masters()["main"]["num-slaves"]
+    links = [Redis(port=port, **login).info("replication").get("master_link_status") for port in (7002, 7004)]
+    return links == ["up", "up"] and Redis(port=7003, **login).sentinel_masters()["main"]["num-slaves"] == 2
 
 
 @pytest.fixture
 def sentinel(tmp_path):
-    """A Redis primary, its replica and a Sentinel: the broker's URL, and a function that kills the primary."""
+    """A Redis primary, two replicas and a Sentinel: the broker's URL, and a function that kills the primary."""
     everyone = f'bind 127.0.0.1\ndir {tmp_path}\nlogfile {tmp_path}/log\nsave ""\nuser default off\n'
     site = "user games on >p@ss/word ~* &* +@all -@dangerous +info\n"
     replication = "user own on >own ~* &* +@all\nmasteruser own\nmasterauth own\nrepl-diskless-sync-delay 0\n"
@@ -167,6 +167,7 @@ def sentinel(tmp_path):
     files = {
         "primary": f"port 7001\n{everyone}{site}{replication}",
         "replica": f"port 7002\n{everyone}{site}{replication}replicaof 127.0.0.1 7001\n",
+        "other": f"port 7004\n{everyone}{site}{replication}replicaof 127.0.0.1 7001\n",
         "sentinel": f"port 7003\n{everyone}{watch}user games on >p@ss/word &* -@all +@connection +sentinel|masters\n",
     }
     processes = []
@@ -177,7 +178,7 @@ def sentinel(tmp_path):
             processes.append(subprocess.Popen(["redis-server", str(tmp_path / name), *kind]))
         wait_for(is_up, can_lose_the_primary)
         wait_for(can_lose_the_primary)
-        yield "sentinel://games:p%40ss%2Fword@127.0.0.1:7003/0", processes[0].kill
+        yield ";".join(["sentinel://games:p%40ss%2Fword@127.0.0.1:7003/0"] * 2), processes[0].kill
     finally:
         for process in processes:
             process.kill()
@@ -209,6 +210,15 @@ def test_no_task_is_lost_when_the_primary_dies(celery, sentinel, site):
     assert 200 < len(sent) < 600
     wait_for(lambda: not Game.objects(slug__in=sent, rating_count=77), seconds=40)
     assert "p@ss" not in worker.log.read_text() and "p%40ss" not in worker.log.read_text()
+
+
+def test_a_task_that_no_replica_has_is_not_sent(site, monkeypatch, caplog):
+    from games import queue, tasks
+
+    assert queue.send(tasks.refresh_game, SLUG)
+    monkeypatch.setattr("django.conf.settings.BROKER_REPLICAS", 1)
+    assert not queue.send(tasks.refresh_game, SLUG)
+    assert "no replica has it" in caplog.text
 
 
 def test_a_task_that_was_taken_is_noted_when_redis_is_back(site, monkeypatch):
