@@ -1,14 +1,11 @@
 """What the daemon module decides. That it does it, on a real systemd, each role's scenario proves."""
 
-import importlib.util
 import time
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, load
 
-SPEC = importlib.util.spec_from_file_location("daemon", PROJECT / "plugins/modules/daemon.py")
-daemon = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(daemon)
+daemon = load(PROJECT / "plugins/modules/daemon.py")
 
 HOUR = 3600
 

@@ -1,17 +1,15 @@
 """The probe module, against servers that answer rightly, wrongly and not at all."""
 
-import importlib.util
 import socketserver
 import struct
 import subprocess
 import threading
 
 import pytest
-from conftest import PROJECT
+import yaml
+from conftest import PROJECT, load
 
-SPEC = importlib.util.spec_from_file_location("probe", PROJECT / "plugins/modules/probe.py")
-probe = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(probe)
+probe = load(PROJECT / "plugins/modules/probe.py")
 
 
 def hello(document):
@@ -95,3 +93,13 @@ def test_a_closed_port_is_unwell_and_says_so():
     answer = probe.ask("gone", {"port": 1, "probe": {"protocol": "tcp"}}, "127.0.0.1", "famigo.com", 2)
     assert not answer["well"]
     assert "refused" in answer["said"]
+
+
+def test_all_who_ask_a_service_know_the_same_protocols():
+    probes = load(PROJECT / "plugins/action/preflight.py").CATALOGUE["probe"]["options"]
+    monit, nagios = (
+        yaml.safe_load((PROJECT / f"roles/{role}/vars/main.yml").read_text()) for role in ("monit", "nagios")
+    )
+    assert sorted(probes["protocol"]["choices"]) == sorted(probe.PROTOCOLS)
+    assert sorted(monit["__monit_protocols"]) == sorted(probe.PROTOCOLS)
+    assert sorted(nagios["__nagios_protocols"]) == sorted(probe.PROTOCOLS)

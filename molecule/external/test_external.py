@@ -138,8 +138,8 @@ def test_a_failing_page_a_stopped_service_and_a_dead_host_are_a_mail_each_and_an
     assert "look at: systemctl status shop.service" in words(found[f"PROBLEM: {service}"])
 
     over = wait_for(mails, 3, found)
-    assert set(over) == {f"RECOVERY: {subject}" for subject in (site, service, host)}
-    assert "that is over. lasted from" in words(over[f"RECOVERY: {service}"])
+    assert set(over) == {f"RESOLVED: {subject}" for subject in (site, service, host)}
+    assert "that is over. lasted from" in words(over[f"RESOLVED: {service}"])
     assert len(mails.all()) == len(found) + len(over)
 
 
@@ -158,7 +158,7 @@ def test_a_silent_sentinel_and_other_content_are_a_mail_each_and_heartbeats_go_o
     assert "PROBLEM: The sentinel does not answer: nothing is known of any host" in found
 
     over = wait_for(mails, 2, found)
-    assert all(subject.startswith("RECOVERY: ") for subject in over)
+    assert all(subject.startswith("RESOLVED: ") for subject in over)
     eventually(lambda: watcher.heartbeats()[-1] > time.time() - 30)
     # None of the hosts that were not heard of meanwhile.
     assert len(mails.all()) == len(found) + len(over)

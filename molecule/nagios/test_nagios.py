@@ -276,6 +276,24 @@ def test_a_downtime_keeps_quiet_until_it_is_ended(sentinel, hosts, told):
     eventually(lambda: len(told()) == 2)
 
 
+def test_a_downtime_that_has_ended_does_not_come_back_with_a_nagios_that_was_killed(sentinel):
+    def planned():
+        return sentinel.ask("statusjson.cgi?query=downtimecount")["count"]
+
+    sentinel.host.check_output("nagios-downtime 600 web1")
+    eventually(lambda: planned() > 0)
+    sentinel.host.check_output("nagios-downtime --end web1")
+    eventually(lambda: planned() == 0)
+    pid = sentinel.pid()
+    sentinel.host.check_output("systemctl kill --signal=KILL nagios4")
+    eventually(lambda: sentinel.pid() not in ("0", pid))
+    # What the page says is what the new process knows.
+    eventually(
+        lambda: str(sentinel.ask("statusjson.cgi?query=programstatus")["programstatus"]["nagios_pid"]) == sentinel.pid()
+    )
+    assert planned() == 0
+
+
 def test_a_downtime_never_fails_for_a_nagios_that_is_stopped(sentinel):
     sentinel.host.check_output("systemctl stop nagios4")
     assert "not running" in sentinel.host.check_output("nagios-downtime 60 web1")
