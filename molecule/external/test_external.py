@@ -3,12 +3,15 @@
 import json
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
-from twin import eventually
+import twin
 
 CANARY = "CanaryInTheCoalMine"
+MAIL_SECONDS = 60
+eventually = partial(twin.eventually, seconds=45)
 
 
 class Watcher:
@@ -60,9 +63,9 @@ def watcher(hosts, variables):
     return Watcher(hosts, variables)
 
 
-def wait_for(mails, count, known=()):
+def wait_for(mails, count, known=(), seconds=MAIL_SECONDS):
     """Return so many mails, by their subjects, that are not known, as soon as they are there."""
-    eventually(lambda: len(mails.all()) >= len(known) + count, 90, "the mails are there")
+    eventually(lambda: len(mails.all()) >= len(known) + count, seconds=seconds, what="the mails are there")
     return {mail["subject"]: mail for mail in mails.all() if mail["subject"] not in known}
 
 
@@ -129,6 +132,7 @@ def test_a_failing_page_a_stopped_service_and_a_dead_host_are_a_mail_each_and_an
     )
     assert set(found) == {f"PROBLEM: {subject}" for subject in (site, service, host)}
     mail = found[f"PROBLEM: {site}"]
+    assert mail["to"] == "root@localhost, night@example.com"
     assert mail["recipients"] == ["root@localhost", "night@example.com"]
     text = words(mail)
     assert "answers with status 200 to 299 and matches Welcome within 5 seconds" in text
@@ -137,7 +141,7 @@ def test_a_failing_page_a_stopped_service_and_a_dead_host_are_a_mail_each_and_an
     assert f"{watcher.page}/classic/alerts" in text
     assert "look at: systemctl status shop.service" in words(found[f"PROBLEM: {service}"])
 
-    over = wait_for(mails, 3, found)
+    over = wait_for(mails, 3, found, seconds=90)
     assert set(over) == {f"RESOLVED: {subject}" for subject in (site, service, host)}
     assert "that is over. lasted from" in words(over[f"RESOLVED: {service}"])
     assert len(mails.all()) == len(found) + len(over)
@@ -157,7 +161,7 @@ def test_a_silent_sentinel_and_other_content_are_a_mail_each_and_heartbeats_go_o
     assert "status 200, without the content" in words(site)
     assert "PROBLEM: The sentinel does not answer: nothing is known of any host" in found
 
-    over = wait_for(mails, 2, found)
+    over = wait_for(mails, 2, found, seconds=90)
     assert all(subject.startswith("RESOLVED: ") for subject in over)
     eventually(lambda: watcher.heartbeats()[-1] > time.time() - 30)
     # None of the hosts that were not heard of meanwhile.

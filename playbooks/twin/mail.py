@@ -45,6 +45,7 @@ class Inbox:
                 "sender": envelope.mail_from,
                 "recipients": envelope.rcpt_tos,
                 "from": str(message["From"]),
+                "to": str(message["To"]),
                 "subject": str(message["Subject"]),
                 "text": body.get_content() if body else "",
             }
