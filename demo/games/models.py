@@ -102,17 +102,24 @@ class Game(Document):
 
     @classmethod
     def recount(cls, slug):
-        """Set a game's rating to what its reviews say. True if it was anything else."""
-        # Not in a transaction: that of a worker which is killed would lock the game for a minute.
-        for _ in range(RECOUNTS):
-            game = cls.objects(slug=slug).read_preference(ReadPreference.PRIMARY).first()
-            reviews = Review.objects(game=slug).read_preference(ReadPreference.PRIMARY)
-            rating = {"rating_count": reviews.count(), "rating_sum": int(reviews.sum("rating"))}
-            if game is None or rating == {name: getattr(game, name) for name in rating}:
-                return False
-            # A review that came meanwhile has changed the rating, so that this finds no game, and counts again.
-            if cls.objects(slug=slug, rating_count=game.rating_count, rating_sum=game.rating_sum).update(**rating):
-                return True
+        """Set a game's rating to what its reviews say. True if it was anything else.
+
+        It waits for a primary if MongoDB is electing one. PyMongoError or OperationError if that takes more than
+        WRITE_SECONDS.
+        """
+        with pymongo.timeout(WRITE_SECONDS):
+            # Not in a transaction: that of a worker which is killed would lock the game for a minute.
+            for _ in range(RECOUNTS):
+                game = cls.objects(slug=slug).read_preference(ReadPreference.PRIMARY).first()
+                reviews = Review.objects(game=slug).read_preference(ReadPreference.PRIMARY)
+                rating = {"rating_count": reviews.count(), "rating_sum": int(reviews.sum("rating"))}
+                if game is None or rating == {name: getattr(game, name) for name in rating}:
+                    return False
+                # A review that came meanwhile has changed the rating, so that this finds no game, and counts again.
+                unchanged = cls.objects(slug=slug, rating_count=game.rating_count, rating_sum=game.rating_sum)
+                # An update of one document, other than one of many, is tried again when its primary dies.
+                if unchanged.update_one(**rating):
+                    return True
         return False
 
 

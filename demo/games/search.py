@@ -77,10 +77,16 @@ class Server:
     def ask(self, method, *args, **kwargs):
         """Call a method of pysolr.Solr. Unavailable if that fails, whatever the reason."""
         try:
-            return getattr(self.solr, method)(*args, **kwargs)
+            answer = getattr(self.solr, method)(*args, **kwargs)
         except (pysolr.SolrError, ValueError) as error:
             self.rests_until = time.monotonic() + REST_SECONDS
             raise Unavailable(f"{self.name}: {str(error)[:200]}") from error
+        self.rests_until = 0
+        return answer
+
+    def rests(self):
+        """Whether it failed less than REST_SECONDS ago."""
+        return time.monotonic() < self.rests_until
 
 
 def find(text, age=None, category=None, page=1):
@@ -125,7 +131,9 @@ def suggest(text):
 
 
 def index(games):
-    """Write `games` into the index; they are found a few seconds later."""
+    """Write `games` into the index; they are found a few seconds later. Unavailable at once while the leader rests."""
+    if _leader().rests():
+        raise Unavailable(f"{_leader().name} failed a moment ago")
     _leader().ask("add", [_document(game) for game in games], commit=False, commitWithin=str(COMMIT_MILLISECONDS))
 
 
@@ -181,7 +189,7 @@ def _leader():
 def _read(query, **parameters):
     """The answer of the first server that gives one."""
     for server in _servers(READ_SECONDS):
-        if server.rests_until < time.monotonic():
+        if not server.rests():
             try:
                 return server.ask("search", query, **parameters)
             except Unavailable as error:

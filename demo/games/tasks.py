@@ -20,11 +20,19 @@ logger = logging.getLogger(__name__)
 
 WEEK_GAMES = 12
 IMPORT_BATCH = 100
-IMPORT_ATTEMPTS = 5
+ATTEMPTS = 5
 ERRORS_KEPT = 50
+# A task that MongoDB fails is given to the workers again, after 1 s, 2 s, 4 s ...
+AGAIN = {
+    "autoretry_for": (PyMongoError, OperationError),
+    "retry_backoff": True,
+    # A task that waits counts as taken, so the waiting must end before the broker takes its worker for lost.
+    "retry_backoff_max": max(1, settings.TASK_SECONDS // 2),
+    "max_retries": ATTEMPTS,
+}
 
 
-@shared_task
+@shared_task(**AGAIN)
 def refresh_game(slug):
     """Recompute a game's rating from its reviews, and write the game into the search index."""
     if Game.recount(slug):
@@ -52,7 +60,7 @@ def sweep():
         send(import_catalogue, job.id)
 
 
-@shared_task
+@shared_task(**AGAIN)
 def rebuild_week():
     """Choose the games of the week: the best by their reviews of the last seven days, filled up with others."""
     best = Review._get_collection().aggregate(
@@ -73,20 +81,14 @@ def rebuild_week():
     forget("week")
 
 
-@shared_task(
-    autoretry_for=(PyMongoError, OperationError),
-    retry_backoff=True,
-    # A task that waits counts as taken, so the waiting must end before the broker takes its worker for lost.
-    retry_backoff_max=max(1, settings.TASK_SECONDS // 2),
-    max_retries=IMPORT_ATTEMPTS,
-)
+@shared_task(**AGAIN)
 def import_catalogue(id):
     """Write the games of an uploaded file, batch by batch, all or none; it goes on where an earlier run was cut off."""
     jobs = Import.objects(id=id, state__in=[Import.WAITING, Import.RUNNING]).read_preference(ReadPreference.PRIMARY)
     job = jobs.modify(inc__attempts=1, updated=now(), new=True)
     if job is None:
         return
-    if job.attempts > IMPORT_ATTEMPTS:
+    if job.attempts > ATTEMPTS:
         jobs.update(state=Import.FAILED, updated=now(), unset__content=True)
         return
     games, errors = catalogue.check(catalogue.parse(job.content))

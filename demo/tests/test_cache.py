@@ -94,28 +94,16 @@ def test_without_memcached_servers_there_is_no_page_cache(serve):
     assert get("/readyz")[2].count('"memcached"') == 0
 
 
-def test_dead_memcached_costs_nothing(serve, closed_port):
-    get = serve(MEMCACHED_SERVERS=closed_port)
-    get("/healthz")
-    for _ in range(20):
+def test_memcached_that_does_not_answer_is_not_waited_for_at_each_request(serve, closed_port, silent_port):
+    for away in (closed_port, silent_port):
+        get = serve(MEMCACHED_SERVERS=away)
+        get("/healthz")
         start = time.perf_counter()
-        status, headers, _ = get(PATH)
-        assert (status, headers["x-cache"]) == (200, "miss")
-        assert time.perf_counter() - start < 0.5
-
-
-def test_silent_memcached_is_waited_for_once_per_process(serve, silent_port):
-    get = serve(MEMCACHED_SERVERS=silent_port)
-    get("/healthz")
-    slow = set()
-    for _ in range(40):
-        start = time.perf_counter()
-        status, headers, _ = get(PATH)
-        assert (status, headers["x-cache"]) == (200, "miss")
-        if (elapsed := time.perf_counter() - start) > 0.4:
-            assert elapsed < 1
-            assert headers["x-process"] not in slow
-            slow.add(headers["x-process"])
+        for _ in range(60):
+            status, headers, _ = get(PATH)
+            assert (status, headers["x-cache"]) == (200, "miss")
+        # Half a second for each of a few processes; for each request it would be thirty.
+        assert time.perf_counter() - start < 20
 
 
 def test_pages_move_to_the_servers_that_live(serve, closed_port):

@@ -155,7 +155,7 @@ def test_an_import_that_fails_again_and_again_is_given_up(client, upload, monkey
 
     monkeypatch.setattr(tasks, "_index", lambda slugs: 1 / 0)
     path = upload([{"slug": "never", "title": "Never"}])
-    for _ in range(tasks.IMPORT_ATTEMPTS):
+    for _ in range(tasks.ATTEMPTS):
         with pytest.raises(ZeroDivisionError):
             tasks.import_catalogue(path.split("/")[2])
     tasks.import_catalogue(path.split("/")[2])

@@ -31,7 +31,7 @@ def test_without_mongodb_the_process_lives_but_is_not_ready(serve, closed_port, 
         assert get("/healthz")[0] == 200
         start = time.perf_counter()
         status, _, body = get("/readyz")
-        assert time.perf_counter() - start < 2
+        assert time.perf_counter() - start < 10
         assert status == 503
         assert json.loads(body)["status"] == "error"
 
@@ -44,7 +44,7 @@ def test_without_mongodb_kept_pages_are_served_and_others_say_back_soon(client, 
     assert "Pantry Words" in body
     start = time.perf_counter()
     status, headers, body = get("/games/cobweb-deal/")
-    assert time.perf_counter() - start < 7
+    assert time.perf_counter() - start < 20
     assert (status, headers["retry-after"], headers["cache-control"]) == (503, "10", "no-store")
     assert "Back soon" in body
 

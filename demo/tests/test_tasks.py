@@ -72,6 +72,44 @@ def test_a_review_recounts_the_rating_and_reaches_the_index(client, review_clien
     assert "4.0 out of 5, from 1 review" in client.get(f"/games/{SLUG}/").content.decode()
 
 
+@pytest.mark.parametrize(
+    ("failure", "again"),
+    [({"closeConnection": True}, False), ({"errorCode": 189}, False), ({"errorCode": 96}, True)],
+    ids=["dies", "steps down", "fails"],
+)
+def test_a_rating_is_recounted_though_mongodb_fails_at_first(site, worker, failure, again):
+    from games import queue, tasks
+    from games.models import Game
+
+    Game.objects(slug=SLUG).update(rating_count=40, rating_sum=200)
+    log = len(worker.log.read_text())
+    failure = {"failCommands": ["update"], **failure}
+    Game._get_db().client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=failure)
+    assert queue.send(tasks.refresh_game, SLUG)
+    wait_for(lambda: not Game.objects(slug=SLUG, rating_count=40))
+    assert ("Retry in" in worker.log.read_text()[log:]) == again
+
+
+def test_the_index_is_left_alone_for_a_while_after_it_failed(site, closed_port, monkeypatch):
+    from games import search
+    from games.models import Game
+
+    games = list(Game.objects(slug=SLUG))
+    with monkeypatch.context() as patch:
+        patch.setattr("django.conf.settings.SOLR_URLS", [f"http://{closed_port}/solr/games"])
+        search._leader.cache_clear()
+        for said in ("Failed to connect", "failed a moment ago"):
+            with pytest.raises(search.Unavailable, match=said):
+                search.index(games)
+        leader = search._leader()
+    search._leader.cache_clear()
+    leader.solr = search._leader().solr
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "_leader", lambda: leader)
+        search.differences()
+        search.index(games)
+
+
 def test_the_sweep_makes_good_what_was_lost(site):
     from games import search, tasks
     from games.models import Game
@@ -126,27 +164,33 @@ def test_the_best_games_of_the_week_come_first(client, site):
     assert len(shown) == len(set(shown)) == 12
 
 
-@pytest.mark.parametrize(
-    ("broker", "most"),
-    [("redis://{closed}/0", 0.5), ("redis://{silent}/0", 1.5), (";".join(["sentinel://{silent}/0"] * 3), 2.5)],
-)
-def test_without_the_broker_a_review_is_posted_all_the_same(
-    client, review_client, closed_port, silent_port, monkeypatch, broker, most
-):
+@pytest.fixture
+def broker(monkeypatch):
+    """A function that gives the site another broker for one test."""
     from celery import current_app
 
     from games import queue
 
-    monkeypatch.setattr(current_app.conf, "broker_url", broker.format(closed=closed_port, silent=silent_port))
+    def use(url):
+        monkeypatch.setattr(current_app.conf, "broker_url", url)
+        queue.connection.cache_clear()
+
+    yield use
     queue.connection.cache_clear()
+
+
+@pytest.mark.parametrize("url", ["redis://{closed}/0", "redis://{silent}/0", ";".join(["sentinel://{silent}/0"] * 3)])
+def test_without_the_broker_a_review_is_posted_all_the_same(
+    client, review_client, closed_port, silent_port, broker, url
+):
+    broker(url.format(closed=closed_port, silent=silent_port))
     start = time.perf_counter()
     assert review_client("quiet-party").status_code == 302
-    assert time.perf_counter() - start < most
+    # Without timeouts of its own it would be minutes, or for ever.
+    assert time.perf_counter() - start < 10
     report = client.get("/readyz").json()
     assert report["status"] == "degraded"
     assert not report["checks"]["queue"]["ok"]
-    assert report["checks"]["queue"]["ms"] < 1300
-    queue.connection.cache_clear()
 
 
 def can_lose_the_primary():
