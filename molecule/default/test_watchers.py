@@ -183,7 +183,7 @@ def test_all_watchers_know_every_service_of_the_catalogue_and_find_it_well(hosts
     eventually(lambda: not firing(prometheus), 120, "no alert outside")
 
 
-def test_what_does_not_start_any_more_is_critical_in_nagios_and_mailed_once(hosts, variables, mails, nagios, well):
+def test_what_does_not_start_any_more_is_critical_in_nagios_and_mailed_once_by_each(hosts, mails, nagios, well):
     hosts["web2"].check_output("systemctl mask --runtime --now memcached")
     try:
         mail, seconds = mails.wait("memcached", "web2", sender="nagios@")
@@ -191,11 +191,15 @@ def test_what_does_not_start_any_more_is_critical_in_nagios_and_mailed_once(host
         assert nagios_state(nagios, "web2", "memcached") == "critical"
         for word in ("Expected", "Seen", "web2", "memcached"):
             assert word in mail["text"]
+        mails.wait("memcached", "web2", sender="prometheus@")
         time.sleep(45)
-        assert len(mails.all("memcached", "web2", sender="nagios@")) == 1
+        for sender in ("nagios@", "prometheus@"):
+            assert len(mails.all("memcached", "web2", sender=sender)) == 1
     finally:
         hosts["web2"].check_output("systemctl unmask --runtime memcached && systemctl start memcached")
-    _, seconds = mails.after(time.time()).wait("OK", "memcached", "web2", sender="nagios@")
+    again = mails.after(time.time())
+    _, seconds = again.wait("OK", "memcached", "web2", sender="nagios@")
+    again.wait("RESOLVED", "memcached", "web2", sender="prometheus@")
     FIGURES.append(f"memcached of web2 is started: Nagios mails the recovery after {seconds:.0f} s")
     eventually(lambda: nagios_state(nagios, "web2", "memcached") == "ok", 60, "Nagios finds it well")
     well()

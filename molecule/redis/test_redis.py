@@ -9,7 +9,7 @@ import pytest
 
 NAMES = ("redis1", "redis2", "redis3")
 CANARY = "CanaryInTheCoalMine"
-FAILOVER_SECONDS = 15
+FAILOVER_SECONDS = 30
 
 PROLOGUE = """
 import json, sys, time
