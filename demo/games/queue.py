@@ -32,6 +32,8 @@ def send(task, *args):
 
 def replicated(channel):
     """Return once a replica, if there is any to have, has what was sent too: with the primary alone it may die."""
+    if not settings.BROKER_REPLICAS:
+        return
     # The pool gives the connection that sent the task, and WAIT is about what its own connection sent.
     with channel.conn_or_acquire() as client:
         if client.wait(settings.BROKER_REPLICAS, REPLICA_MILLISECONDS) < settings.BROKER_REPLICAS:

@@ -238,7 +238,10 @@ def test_a_host_that_dies_is_red_on_both_pages_and_mailed_once_by_each(
     assert any("HostDown" in text for text in red_alerts) and not any("HostDown" in text for text in well_alerts)
     time.sleep(60)
     for sender in ("nagios@", "prometheus@"):
-        assert len(before.all(sender=sender)) == 1, [mail["subject"] for mail in before.all(sender=sender)]
+        # What an earlier test broke may be told to be well again only now.
+        subjects = [mail["subject"] for mail in before.all(sender=sender)]
+        problems = [subject for subject in subjects if not subject.startswith(("OK again: ", "RESOLVED: "))]
+        assert len(problems) == 1, problems
     power.on("data3")
     before.wait("OK", "data3", sender="nagios@")
 

@@ -7,6 +7,7 @@ import tarfile
 import time
 
 import pytest
+from twin import eventually
 
 LEADER, FOLLOWER = "solr1", "solr2"
 CANARY = "CanaryInTheCoalMine"
@@ -85,10 +86,8 @@ class Search:
 
     def wait(self, name):
         """Wait until the core of a host answers."""
-        until = time.monotonic() + 60
-        while self.send((f"{self.url[name]}/games/admin/ping", "admin", None), on=name)[0][0] != 200:
-            assert time.monotonic() < until
-            time.sleep(0.5)
+        ping = (f"{self.url[name]}/games/admin/ping", "admin", None)
+        eventually(lambda: self.send(ping, on=name)[0][0] == 200, 60, f"the core of {name} answers")
 
     def find(self, words, name, user="site"):
         """Return the games that a host finds."""
@@ -306,9 +305,7 @@ def test_a_leader_that_lost_its_data_does_not_cost_the_followers_theirs(search, 
     search.wipe(LEADER, "/var/solr/data/games/data")
     search.hosts[LEADER].check_output("systemctl start solr")
     health = f"{search.url[LEADER]}/admin/info/health"
-    until = time.monotonic() + 30
-    while search.send((health, "", None))[0][0] != 200 and time.monotonic() < until:
-        time.sleep(0.5)
+    eventually(lambda: search.send((health, "", None))[0][0] == 200, 60, "Solr answers again")
     time.sleep(2)
     assert search.find("*:*", FOLLOWER) == games
     done = run(limit=LEADER)
