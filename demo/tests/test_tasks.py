@@ -44,7 +44,7 @@ def celery(site, tmp_path_factory):
     for process in processes:
         process.terminate()
     for process in processes:
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")
