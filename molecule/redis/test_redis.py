@@ -113,10 +113,17 @@ print(json.dumps(admin.execute_command(*command)))
         return self.python(program, on=name, command=command, sentinel=sentinel, password=self.passwords["admin"])
 
     def roles(self):
-        """Return whom each member follows: its role, and the host of its primary."""
+        """Return whom each member follows: "" for the primary itself, and None for one that doesn't answer."""
         name_of = {address: name for name, address in self.address.items()}
-        answers = {name: self.administer(name, "ROLE") for name in NAMES}
-        return {name: name_of[answer[1]] if answer[0] == "slave" else "" for name, answer in answers.items()}
+
+        def followed(name):
+            try:
+                answer = self.administer(name, "ROLE")
+            except AssertionError:
+                return None
+            return name_of[answer[1]] if answer[0] == "slave" else ""
+
+        return {name: followed(name) for name in NAMES}
 
     def primary(self, on="redis1"):
         """Return the name of the primary's host."""
