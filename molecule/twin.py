@@ -12,7 +12,7 @@ def docker(*arguments):
     return done.stdout.strip()
 
 
-def eventually(condition, seconds=30, what="the condition holds"):
+def eventually(condition, seconds=60, what="the condition holds"):
     """Wait until the condition holds, and return what it came to."""
     until = time.monotonic() + seconds
     while not (found := condition()):

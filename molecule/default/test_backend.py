@@ -92,8 +92,8 @@ def shell(variables, program, server="web1"):
     return docker("exec", variables(server, "ansible_host"), *command, program)
 
 
-def redis_primary(variables):
-    """Return the host whose Redis says that it is the primary; none or two are a mistake."""
+def redis_primaries(variables):
+    """Return the hosts whose Redis says that it is the primary: one, but for a moment after a dead one came back."""
     password = variables("data1", "redis_admin_password")
     roles = {}
     for name in variables.groups["redis"]:
@@ -107,8 +107,7 @@ def redis_primary(variables):
             timeout=30,
         )
         roles[name] = done.stdout.split("\n")[0]
-    [primary] = [name for name, role in roles.items() if role == "master"]
-    return primary
+    return [name for name, role in roles.items() if role == "master"]
 
 
 def state_files(hosts, variables):
@@ -200,7 +199,7 @@ def test_an_import_whose_worker_is_killed_is_finished_by_the_other_and_counted_o
 
 
 def test_no_task_is_lost_when_the_primary_of_redis_dies(site, hosts, power, run, variables):
-    primary = redis_primary(variables)
+    [primary] = redis_primaries(variables)
     shell_command = ["docker", "exec", variables("web1", "ansible_host")]
     stream = subprocess.Popen(
         [*shell_command, f"{variables('web1', 'site_name')}-manage", "shell", "--no-imports", "--command"]
@@ -220,16 +219,16 @@ def test_no_task_is_lost_when_the_primary_of_redis_dies(site, hosts, power, run,
         f"Redis's primary, {primary}, killed under {TASKS} tasks: 0 lost, the longest wait for a new one"
         f" {report['longest']:.1f} s, all done {took:.0f} s after the last"
     )
-    successor = redis_primary(variables)
+    [successor] = redis_primaries(variables)
     assert successor != primary
 
     power.on(primary)
-    eventually(lambda: redis_primary(variables) == successor, 60, "the old primary has become a replica")
+    eventually(lambda: redis_primaries(variables) == [successor], 60, "the old primary has become a replica")
     files = state_files(hosts, variables)
     again = run()
     assert again.ok, again.output
     assert not again.changed, again.output
-    assert redis_primary(variables) == successor
+    assert redis_primaries(variables) == [successor]
     after = state_files(hosts, variables)
     assert not [where for where in files if files[where] != after[where]]
 

@@ -3,15 +3,13 @@
 import json
 import time
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
-import twin
+from twin import eventually
 
 CANARY = "CanaryInTheCoalMine"
 MAIL_SECONDS = 60
-eventually = partial(twin.eventually, seconds=45)
 
 
 class Watcher:
@@ -181,7 +179,7 @@ def test_a_killed_run_is_made_good_and_a_new_service_is_watched(watcher, run, co
     process = watcher.host.check_output("systemctl show prometheus --value --property MainPID")
     done = converge({"external_services": services})
     assert done.ok, done.output
-    eventually(lambda: watched() == {"shop", "cart"}, seconds=10)
+    eventually(lambda: watched() == {"shop", "cart"})
     assert watcher.host.check_output("systemctl show prometheus --value --property MainPID") == process
 
 

@@ -2,10 +2,9 @@
 
 import time
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
-import twin
+from twin import eventually, seconds_until
 
 SERVICES = {
     "ssh": "ssh",
@@ -17,10 +16,8 @@ SERVICES = {
 }
 PORTS = {"ssh": 22, "memcached": 11211, "redis": 6379, "shop": 8080, "vault": 8443}
 CYCLE_SECONDS = 2
-# These hold for the production's interval too: see the README.
+# It holds for the production's interval too: see the README.
 RESTART_SECONDS = 30
-MAIL_SECONDS = 60
-eventually = partial(twin.eventually, seconds=MAIL_SECONDS)
 
 
 class Inbox:
@@ -155,7 +152,7 @@ def test_a_restart_on_purpose_is_nobodys_business(host, inbox):
 def test_a_service_that_hangs_is_restarted(host, inbox):
     before = show(host, "shop", "MainPID")
     host.check_output("systemctl kill --signal=STOP shop")
-    print(twin.seconds_until(lambda: show(host, "shop", "MainPID") not in ("0", before), RESTART_SECONDS, "it runs"))
+    print(seconds_until(lambda: show(host, "shop", "MainPID") not in ("0", before), RESTART_SECONDS, "it runs"))
     eventually(lambda: inbox.find("shop: Connection succeeded"))
     assert inbox.subjects() == ["shop: Connection failed", "shop: Connection succeeded"]
 

@@ -3,19 +3,15 @@
 import json
 import re
 import time
-from functools import partial
 
 import pytest
-import twin
+from twin import eventually
 
 CANARY = "CanaryInTheCoalMine"
 OK, WARNING, CRITICAL, UNKNOWN = 2, 4, 16, 8
 UP, DOWN = 2, 4
-# Four attempts, the first after ten seconds at most and the others after six each, and the mail.
-TOLD_SECONDS = 45
 # See nagios_reminder.
 REMINDED_SECONDS = 90
-eventually = partial(twin.eventually, seconds=TOLD_SECONDS)
 
 
 class Sentinel:
@@ -42,7 +38,7 @@ class Sentinel:
             body = self.fetch(f"/cgi-bin/nagios4/{query}")[1]
             return body.strip() and json.loads(body)["data"]
 
-        return eventually(answer, seconds=15)
+        return eventually(answer)
 
     def states(self):
         """Return the state of every service: 'service on host' to a number."""
@@ -74,7 +70,7 @@ def sentinel(hosts, variables):
 def told(mails, sentinel):
     """Return the subjects of the mails but for the heartbeat's. After the test all must be well again."""
     yield lambda: [subject for subject in mails.subjects() if "heartbeat" not in subject]
-    eventually(lambda: not sentinel.unwell(), seconds=60)
+    eventually(lambda: not sentinel.unwell())
 
 
 def test_everything_that_the_variables_name_is_watched_and_well(sentinel, variables):
@@ -167,8 +163,8 @@ def test_silence_is_an_alarm(sentinel):
         return sentinel.states()["heartbeat outside on site"]
 
     assert sentinel.fetch("/heartbeat/outside", "--data", "", user="outside")[0] == 204
-    eventually(lambda: state() == OK, seconds=15)
-    eventually(lambda: state() == CRITICAL, seconds=40)
+    eventually(lambda: state() == OK)
+    eventually(lambda: state() == CRITICAL)
 
 
 def test_an_operator_can_give_commands_on_the_page(sentinel):
@@ -202,7 +198,7 @@ def test_the_secrets_are_for_those_who_need_them(sentinel):
 
 def test_a_dead_service_is_mailed_once_then_to_more_people_if_it_lasts_and_its_recovery_to_all(hosts, mails, told):
     hosts["web1"].check_output("systemctl kill --signal=KILL shop; systemctl stop shop")
-    mail, seconds = mails.wait("CRITICAL", "shop", "web1", seconds=TOLD_SECONDS)
+    mail, seconds = mails.wait("CRITICAL", "shop", "web1")
     print(f"seconds from fault to mail: {seconds:.1f}")
     assert (mail["sender"], mail["recipients"]) == ("nagios@localhost", ["root@localhost"])
     said = dict(re.findall(r"^(\w[\w ]*): +(.+)$", mail["text"], re.MULTILINE))
@@ -226,7 +222,7 @@ def test_a_dead_service_is_mailed_once_then_to_more_people_if_it_lasts_and_its_r
 def test_a_service_that_comes_back_soon_is_not_mailed(sentinel, hosts, told):
     hosts["web1"].check_output("systemctl stop backend")
     # Each of these asks it at times of its own, and the first one to fail may be well ahead of the others.
-    eventually(lambda: CRITICAL in [sentinel.states()[f"{name} on web1"] for name in ("page", "door")], seconds=15)
+    eventually(lambda: CRITICAL in [sentinel.states()[f"{name} on web1"] for name in ("page", "door")])
     hosts["web1"].check_output("systemctl start backend")
     eventually(lambda: not sentinel.unwell())
     assert told() == []
@@ -234,11 +230,11 @@ def test_a_service_that_comes_back_soon_is_not_mailed(sentinel, hosts, told):
 
 def test_a_dead_host_is_mailed_once_and_none_of_its_services(sentinel, mails, told, unplugged):
     with unplugged("web1"):
-        mail, seconds = mails.wait("DOWN", "web1", seconds=TOLD_SECONDS)
+        mail, seconds = mails.wait("DOWN", "web1")
         print(f"seconds from fault to mail: {seconds:.1f}")
         assert "answers a ping" in mail["text"]
         time.sleep(12)
-    eventually(lambda: not sentinel.unwell(), seconds=60)
+    eventually(lambda: not sentinel.unwell())
     assert told() == ["DOWN: web1", "OK again: web1"]
 
 
@@ -330,7 +326,7 @@ def test_nothing_is_mailed_in_a_maintenance_window_and_a_host_that_leaves_is_gon
     without = {"nagios_site_checks": {}, "nagios_host_checks": {"zombies": "all"}, "nagios_maintenance": []}
     done = converge(without | {"nagios_hosts": alone})
     assert done.ok, done.output
-    eventually(lambda: set(sentinel.hosts()) == {"sentinel1", "site"}, seconds=15)
+    eventually(lambda: set(sentinel.hosts()) == {"sentinel1", "site"})
 
 
 def test_objects_that_nagios_refuses_leave_the_old_ones_at_work(sentinel, run, variables):
@@ -397,5 +393,5 @@ def test_new_secrets_are_taken_over_and_not_told(sentinel, hosts, converge):
 
 def test_comes_back_after_its_processes_are_killed(sentinel):
     sentinel.host.check_output("systemctl kill --signal=KILL nagios4 nagios-web")
-    eventually(lambda: sentinel.host.run("curl --silent --insecure --max-time 5 %s", sentinel.url).rc == 0, seconds=20)
+    eventually(lambda: sentinel.host.run("curl --silent --insecure --max-time 5 %s", sentinel.url).rc == 0)
     eventually(lambda: not sentinel.unwell())
