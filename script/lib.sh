@@ -21,7 +21,11 @@ step() {
     set -e
     printf '%6.1f s  %s\n' "$(python3 -c "import time; print(time.time() - $started)")" "$title"
     [[ $code -ne 0 ]] || return 0
-    { grep -aE '^(FAILED|ERROR) |fatal: |^E  ' "$log" || true; } | tail -n 40 >&2
+    # A failed task is followed by what it said, indented; Molecule's colours may stand before both.
+    awk '/(fatal|failed): \[/ { said = 1; print; next }
+         said && /^(\033\[[0-9;]+m)?    / { print; next }
+         { said = 0 }
+         /^(FAILED|ERROR) |^E  /' "$log" | tail -n 40 >&2
     tail -n 10 "$log" >&2
     die "'$title' failed. The whole log: $log"
 }
