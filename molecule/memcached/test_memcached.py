@@ -49,6 +49,28 @@ def test_a_run_killed_before_the_restart_is_mended_by_the_next(host, converge):
     assert limit_mib(host) == 96
 
 
+SLOW_START = """
+[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStartPre=/bin/sh -c 'grep -q "^-m" /etc/memcached.conf; found=$?; sleep 3; exit $found'
+"""
+
+
+def test_a_unit_that_fails_over_and_over_runs_once_the_run_wrote_what_it_lacks(host, converge):
+    """Each start reads the file at its beginning and ends 3 seconds later: the run meets one that is bound to fail."""
+    host.check_output("mkdir -p /etc/systemd/system/memcached.service.d")
+    host.check_output("printf %s > /etc/systemd/system/memcached.service.d/slow.conf", SLOW_START)
+    host.check_output("rm /etc/memcached.conf && systemctl daemon-reload && systemctl restart --no-block memcached")
+    try:
+        done = converge()
+        assert done.ok, done.output
+        assert limit_mib(host) == 64
+        assert "memcached.service.d/slow.conf changes memcached.service, and no role wrote it" in done.message
+    finally:
+        host.check_output("rm -r /etc/systemd/system/memcached.service.d")
+
+
 @pytest.mark.parametrize(
     ("variable", "value"), [("memcached_memory", "plenty"), ("memcached_port", 99999), ("memcached_threads", 0)]
 )

@@ -18,8 +18,11 @@ description:
   - Enables and starts a unit, and restarts or reloads it when any of its files changed after the running process took
     them over. What is compared is the state of the host, not what this run changed, so a restart that an earlier,
     interrupted run owes is made good by the next one. No handler is needed.
+  - The host's time zone, C(/etc/localtime), is one of every service's files, for a process reads it once.
   - Reads new unit files (C(daemon-reload)) when systemd says that it needs to.
-  - Fails with the unit's last log lines when the unit does not stay up.
+  - Joins a start that is under way, and starts the unit itself if that one fails.
+  - Fails with the last lines of the unit's journal, and of its own log if it has one, when the unit does not stay up.
+  - Warns of drop-ins that a person made, since they change what a role's unit does.
   - A unit whose start conditions this host does not meet (C(ConditionVirtualization=) in a container) counts as run.
   - In check mode a unit that does not exist yet is reported as one that would be started.
 options:
@@ -42,6 +45,9 @@ options:
     type: list
     elements: path
     default: []
+  log:
+    description: The log file that the daemon writes itself, whose end joins the journal's in a failure.
+    type: path
   enabled:
     description: Whether the unit starts at boot.
     type: bool
@@ -85,6 +91,18 @@ PROPERTIES = (
     "DropInPaths",
 )
 
+TIME_ZONE = "/etc/localtime"
+
+MADE_HERE = ("/etc/", "/run/")
+"""Where the drop-ins are that no package brought."""
+
+OURS = b"Ansible managed"
+"""The mark that the templates of the roles leave in a file."""
+
+LOG_LINES = 15
+LOG_BYTES = 64 * 1024
+"""How much of a log's end is looked at for its last lines."""
+
 STEADY_SECONDS = 1.0
 """How long a unit is watched after a start: a wrong configuration usually ends a daemon within this time."""
 
@@ -97,6 +115,7 @@ def systemctl(*arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",
         check=False,
     )
     return done.returncode, done.stdout.strip()
@@ -145,6 +164,18 @@ class Unit:
         """The unit file and its drop-ins."""
         return [path for path in (self["FragmentPath"], *self["DropInPaths"].split()) if path]
 
+    @property
+    def in_transition(self):
+        """Whether systemd is at work on the unit: a start, a stop, or the wait before the next start."""
+        return self["ActiveState"] in ("activating", "deactivating")
+
+    @property
+    def foreign_drop_ins(self):
+        """The drop-ins that neither a package nor a role made."""
+        paths = [Path(path) for path in self["DropInPaths"].split() if path.startswith(MADE_HERE)]
+        own = [path for path in paths if path.parent.name == f"{self.name}.d" and path.exists()]
+        return [path for path in own if OURS not in path.read_bytes()]
+
     def started_at(self):
         """When the process last started, in seconds since the epoch; 0 if it did not."""
         when = (
@@ -154,7 +185,9 @@ class Unit:
         )
         if not when:
             return 0.0
-        return datetime.strptime(when, "%a %Y-%m-%d %H:%M:%S.%f %Z").replace(tzinfo=UTC).timestamp()
+        # Not by strptime, which takes the day's name in the language of the host only.
+        _, day, clock, _ = when.split()
+        return datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=UTC).timestamp()
 
     def reloaded_at(self):
         """When this module last reloaded the unit, in seconds since the epoch; 0 if it did not."""
@@ -162,22 +195,38 @@ class Unit:
             return self.marker.stat().st_mtime
         return 0.0
 
-    def journal(self):
-        """The unit's last log lines, for a person to read."""
+    def last_words(self, log=None):
+        """Return the end of the unit's journal, and of its own log, for a person to read."""
         done = subprocess.run(
-            ["/usr/bin/journalctl", "--unit", self.name, "--lines", "15", "--no-pager", "--output", "cat"],
-            capture_output=True,
+            ["/usr/bin/journalctl", "--unit", self.name, "--lines", str(LOG_LINES), "--no-pager", "--output", "cat"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             check=False,
         )
-        return done.stdout.strip()
+        words = f"Its journal ends:\n{done.stdout.strip()}"
+        return f"{words}\n{log} ends:\n{tail(log)}" if log else words
+
+
+def tail(path):
+    """Return the last lines of a file, or why it can't be read."""
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-LOG_LINES:])
+    except OSError as error:
+        return str(error)
 
 
 def newer(patterns, moment):
-    """Return the files that changed after the moment (seconds since the epoch), each pattern expanded."""
+    """Return the files that changed after the moment (seconds since the epoch), each pattern expanded.
+
+    A link changed too if it leads elsewhere now.
+    """
     root = Path("/")
     paths = {path for pattern in patterns for path in root.glob(pattern.lstrip("/"))}
-    return sorted(str(path) for path in paths if path.stat().st_ctime > moment)
+    return sorted(str(path) for path in paths if max(path.stat().st_ctime, path.lstat().st_ctime) > moment)
 
 
 def decide(unit, parameters):
@@ -185,27 +234,39 @@ def decide(unit, parameters):
     if not unit.running:
         return "start", []
     started = unit.started_at()
+    files = parameters["files"] + ([TIME_ZONE] if unit.name.endswith(".service") else [])
     stale = newer(parameters["restart_files"] + unit.own_files, started)
     if parameters["on_change"] == "restart":
-        stale += newer(parameters["files"], started)
+        stale += newer(files, started)
     if stale:
         return "restart", stale
-    stale = newer(parameters["files"], max(started, unit.reloaded_at()))
+    stale = newer(files, max(started, unit.reloaded_at()))
     return ("reload", stale) if stale else ("none", [])
 
 
-def watch(module, unit):
-    """Fail unless the unit stays up for a moment."""
+def act(unit, action, log):
+    """Have systemd start, restart or reload the unit; return why it does not run, or nothing."""
+    if action != "reload":
+        # The units that this one pulls in, such as its socket, may have new files too.
+        systemctl("daemon-reload")
+        systemctl("reset-failed", unit.name)
+    code, output = systemctl(action, unit.name)
+    if code:
+        return f"systemctl {action} {unit.name} failed: {output}\n{unit.last_words(log)}"
+    return watch(unit, log)
+
+
+def watch(unit, log):
+    """Return why the unit does not stay up for a moment, or nothing."""
     until = time.monotonic() + STEADY_SECONDS
     while True:
         unit.refresh()
         if not unit.running:
-            module.fail_json(
-                msg=f"{unit.name} did not stay up: it is {unit['ActiveState']} ({unit['SubState']})."
-                f" Its log ends:\n{unit.journal()}"
+            return (
+                f"{unit.name} did not stay up: it is {unit['ActiveState']} ({unit['SubState']}). {unit.last_words(log)}"
             )
         if time.monotonic() > until or unit["SubState"] in ("exited", "dead", "listening", "waiting", "mounted"):
-            return
+            return None
         time.sleep(0.1)
 
 
@@ -217,6 +278,7 @@ def main():
             "files": {"type": "list", "elements": "path", "default": []},
             "on_change": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
             "restart_files": {"type": "list", "elements": "path", "default": []},
+            "log": {"type": "path"},
             "enabled": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
@@ -234,6 +296,9 @@ def main():
     if unit["LoadState"] == "masked":
         module.fail_json(msg=f"{unit.name} is masked on this host. Run: systemctl unmask {unit.name}")
 
+    for path in unit.foreign_drop_ins:
+        module.warn(f"{path} changes {unit.name}, and no role wrote it: remove it, or say what it says by a role.")
+
     action, stale = decide(unit, parameters)
     at_boot = unit["UnitFileState"] != "disabled"
     switch = unit["UnitFileState"] in ("disabled", "enabled") and parameters["enabled"] != at_boot
@@ -248,20 +313,17 @@ def main():
             module.fail_json(msg=f"systemctl {verb} {unit.name}: {output}", **result)
     if action != "none":
         asked_at = time.time()
-        if action != "reload":
-            # The units that this one pulls in, such as its socket, may have new files too.
-            systemctl("daemon-reload")
-            systemctl("reset-failed", unit.name)
-        code, output = systemctl(action, unit.name)
-        if code:
-            module.fail_json(
-                msg=f"systemctl {action} {unit.name} failed: {output}\nIts log ends:\n{unit.journal()}", **result
-            )
+        joins = unit.in_transition
+        problem = act(unit, action, parameters["log"])
+        if problem and joins:
+            # The start that was under way had read the files of its own time.
+            problem = act(unit, "restart", parameters["log"])
+        if problem:
+            module.fail_json(msg=problem, **result)
         if action == "reload":
             APPLIED.mkdir(mode=0o755, exist_ok=True)
             unit.marker.touch()
             os.utime(unit.marker, (asked_at, asked_at))
-        watch(module, unit)
     module.exit_json(**result)
 
 
