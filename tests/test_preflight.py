@@ -5,15 +5,16 @@ import json
 import pytest
 import yaml
 from conftest import PROJECT
+from test_certificates import certificate, key
 
 SERVICES = yaml.safe_load((PROJECT / "group_vars/all/services.yml").read_text())["services"]
 SHOP = {"group": "web", "unit": "shop"}
 
 
-def preflight(playbook, variables, *arguments):
+def preflight(playbook, variables, *arguments, **environment):
     """Run the preflight alone with extra variables, for a host of each kind. No container need be there."""
     arguments = ["--limit", "lb1,web1,data1,sentinel1,outside1", *arguments]
-    return playbook("playbooks/preflight.yml", "--extra-vars", json.dumps(variables), *arguments)
+    return playbook("playbooks/preflight.yml", "--extra-vars", json.dumps(variables), *arguments, **environment)
 
 
 def test_the_inventory_passes(playbook):
@@ -27,6 +28,7 @@ MISTAKES = {
     "common_journal_size": "small",
     "solr_heap": "plenty",
     "monit_limits": {"space": "nearly all"},
+    "address": "fd00:0:0:1::31",
     "services": SERVICES
     | {
         "lost": {"group": "serach", "unit": "lost"},
@@ -43,6 +45,7 @@ COMPLAINTS = [
     "argument 'common_journal_size' is of type str",
     "argument 'solr_heap' is of type str",
     "argument 'space' is of type str found in 'monit_limits'",
+    "address of data1 is fd00:0:0:1::31, and must be one of IPv4",
     "services.lost names the group serach, which the inventory lacks.",
     "services.mistyped.prot is not a key of the catalogue. Did you mean port?",
     "services.old in the catalogue: value of protocol must be one of",
@@ -65,6 +68,11 @@ def test_what_the_specs_and_the_catalogue_forbid_is_named_all_at_once(playbook):
         ({"memcached_port": 99999}, "memcached_port"),
         ({"common_reboot_time": "25:00"}, "common_reboot_time"),
         ({"common_ca_certificates": {"famigo": "not a certificate"}}, "common_ca_certificates"),
+        ({"nrpe_certificate": certificate(-9, -2) + key()}, "nrpe_certificate has expired"),
+        (
+            {"balancer_certificate": certificate(names=["a.com"]) + key()},
+            "balancer_certificate must be valid for famigo.com",
+        ),
         ({"balancer_servers": ["web1"]}, "balancer_servers"),
         ({"mongodb_members": ["10.0.0.1", "10.0.0.2"]}, "mongodb_members"),
         ({"redis_members": ["10.0.0.1", "10.0.0.2"]}, "redis_members"),
@@ -81,6 +89,29 @@ def test_what_a_role_forbids_is_named(playbook, variables, complaint):
     assert done.returncode != 0
     assert complaint in done.message
     assert "changed=0" in done.message
+
+
+TEXTS = {"bool": "false", "float": "1.5", "int": "60"}
+SPECS = [
+    yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
+    for path in sorted((PROJECT / "roles").glob("*/meta/argument_specs.yml"))
+]
+
+
+def test_a_text_that_stands_for_a_number_or_a_boolean_is_refused_by_name(playbook):
+    """As an inventory in INI, or a variable from the environment, brings it."""
+    texts = {name: TEXTS[one["type"]] for spec in SPECS for name, one in spec.items() if one["type"] in TEXTS}
+    assert len(texts) > 70
+    done = preflight(playbook, texts, ANSIBLE_STRATEGY="linear")
+    assert done.returncode != 0
+    assert not [name for name in texts if f"{name}, a variable of the role" not in done.message], done.message
+    assert "changed=0" in done.message
+
+
+def test_extra_variables_are_of_their_types(playbook):
+    extra = ["redis_timeout=60", "solr_allow_jump=false", "mongodb_cache_size=0.5", "site_task_seconds=30"]
+    done = preflight(playbook, {}, *(word for pair in extra for word in ("--extra-vars", pair)))
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_missing_secret_is_named(playbook, tmp_path):

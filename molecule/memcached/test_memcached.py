@@ -49,6 +49,46 @@ def test_a_run_killed_before_the_restart_is_mended_by_the_next(host, converge):
     assert limit_mib(host) == 96
 
 
+KILLS_DPKG = r"printf '#!/bin/sh\npkill -9 apt-get; pkill -9 -x dpkg; exit 101\n' > /usr/sbin/policy-rc.d"
+HOLDS_LOCK = """
+import fcntl, time
+file = open("/var/lib/dpkg/lock-frontend", "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+time.sleep(8)
+"""
+GONE_SOURCE = "deb [trusted=yes] http://127.0.0.1:9/gone stable main"
+
+
+def test_a_run_finishes_what_dpkg_was_killed_in_beside_a_source_that_is_gone(host, converge):
+    """The first script that a package runs kills dpkg, in the midst of installing it."""
+    host.check_output("apt-get purge --yes memcached")
+    host.check_output(f"{KILLS_DPKG} && chmod 755 /usr/sbin/policy-rc.d")
+    host.run("apt-get install --yes --no-install-recommends memcached")
+    host.check_output("rm /usr/sbin/policy-rc.d && echo %s > /etc/apt/sources.list.d/gone.list", GONE_SOURCE)
+    host.check_output("rm -f /var/lib/apt/periodic/update-success-stamp && touch -d yesterday /var/lib/apt/lists")
+    assert "dpkg was interrupted" in host.run("apt-get install --yes memcached").stderr
+    host.check_output("systemd-run --collect python3 -c %s", HOLDS_LOCK)
+    try:
+        done = converge()
+        assert done.ok, done.output
+        assert limit_mib(host) == 64
+        assert host.run("dpkg --audit").stdout == ""
+    finally:
+        host.check_output("rm -f /etc/apt/sources.list.d/gone.list /usr/sbin/policy-rc.d")
+
+
+def test_packages_come_although_a_source_is_gone(host, converge):
+    host.check_output("apt-get purge --yes memcached && echo %s > /etc/apt/sources.list.d/gone.list", GONE_SOURCE)
+    host.check_output("rm -f /var/lib/apt/periodic/update-success-stamp && touch -d yesterday /var/lib/apt/lists")
+    try:
+        done = converge()
+        assert done.ok, done.output
+        assert "127.0.0.1:9/gone" in done.message
+        assert limit_mib(host) == 64
+    finally:
+        host.check_output("rm /etc/apt/sources.list.d/gone.list")
+
+
 SLOW_START = """
 [Unit]
 StartLimitIntervalSec=0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 from pathlib import Path
 
 from ansible.errors import AnsibleError
@@ -17,8 +18,9 @@ short_description: Check all that the site's variables say, before any host is c
 description:
   - Runs on the control machine alone. Reads which roles the site's playbooks give to the host, and checks the host's
     variables against the C(meta/argument_specs.yml) of these roles, for required ones, types, choices and names that no
-    role knows.
-  - Checks the entries of the service catalogue, and that the inventory has the groups that it names.
+    role knows. A text is no boolean and no number, whatever it says, for in a condition it is true.
+  - Checks the entries of the service catalogue, that the inventory has the groups that it names, and that the host's
+    C(address) is one of IPv4.
   - Finds all mistakes at once, and leaves it to the caller to fail.
 options:
   playbook:
@@ -74,6 +76,17 @@ def suggestion(name, names):
     return f" Did you mean {close[0]}?" if close else ""
 
 
+def texts(options, values, path="{}"):
+    """Yield the path of each value that is a text where a boolean or a number is wanted, with the wanted type."""
+    for name in options.keys() & values.keys():
+        option, value, here = options[name], values[name], path.format(name)
+        if option.get("type") in ("bool", "float", "int") and isinstance(value, str):
+            yield here, option["type"]
+        for below in value if isinstance(value, list) else [value]:
+            if isinstance(below, dict):
+                yield from texts(option.get("options", {}), below, f"{here}.{{}}")
+
+
 class ActionModule(ActionBase):
     """See the documentation above."""
 
@@ -95,6 +108,7 @@ class ActionModule(ActionBase):
         roles = self.roles_of(host, playbook, task_vars)
 
         mistakes = [*self.catalogue_mistakes(options["services"], task_vars["groups"])]
+        mistakes += self.address_mistakes(host, task_vars)
         mistakes += self.name_mistakes(task_vars, specs)
         for role in roles:
             mistakes += self.value_mistakes(task_vars, role, specs[role])
@@ -133,6 +147,19 @@ class ActionModule(ActionBase):
                         f"{suggestion(str(group), groups)} An empty group will do."
                     )
 
+    def address_mistakes(self, host, variables):
+        """Yield what is wrong with the address at which the other hosts reach this one."""
+        try:
+            address = self._templar.template(variables["address"])
+            ipaddress.IPv4Address(address)
+        except KeyError:
+            yield f"address of {host} is missing: it is where the other hosts reach it, in a private network of IPv4."
+        except (AnsibleError, ValueError):
+            yield (
+                f"address of {host} is {variables['address']}, and must be one of IPv4: the hosts reach each other in a"
+                " private network of IPv4. Visitors may come over IPv6."
+            )
+
     @staticmethod
     def name_mistakes(variables, specs):
         """Yield the variables that bear a role's prefix and are none of the role's."""
@@ -166,3 +193,9 @@ class ActionModule(ActionBase):
         checked = ArgumentSpecValidator(options).validate(values)
         for message in remove_values(checked.error_messages, checked._no_log_values):
             yield f"The role {role} says: {message}"
+        if not checked.error_messages:
+            for path, kind in texts(options, values):
+                yield (
+                    f"{path}, a variable of the role {role}, is a text and must be of the type {kind}: write it without"
+                    """ quotes in YAML, and on the command line as -e '{"name": value}'."""
+                )
