@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible import module_utils
+from conftest import load as load_module
 
 PROJECT = Path(__file__).parent.parent
 ROLES = sorted(path for path in (PROJECT / "roles").iterdir() if path.is_dir())
 PLAYBOOKS = sorted((PROJECT / "playbooks").glob("*.yml"))
+MODULES = sorted([*PROJECT.glob("plugins/modules/*.py"), *PROJECT.glob("roles/*/library/*.py")])
+OWN = {path.stem for path in [*MODULES, *PROJECT.glob("plugins/action/*.py")]}
 FORBIDDEN = {
     "ignore_errors": r"ignore_errors: *(true|yes)",
     "the shell module": r"ansible\.builtin\.shell",
@@ -116,3 +120,84 @@ def test_the_picture_in_the_readme_is_fresh(playbook):
     done = playbook("playbooks/topology.yml", "--check", "--diff")
     assert done.returncode == 0, done.stdout
     assert "changed=0" in done.stdout, "Draw it again: ansible-playbook playbooks/topology.yml"
+
+
+SECRET = re.compile(r"(certificate|deploy_key|keyfile|password|secret|token)$")
+DISCREET = {"assert", "fail", "import_tasks", "include_tasks"}
+"""Modules that tell of their arguments nothing but a message that is written for it."""
+HARMLESS = re.compile(r"\w+ \| (length|hash)|\w+\.keys\(\)|if \w+ (else|%})")
+"""Uses of a variable that do not tell its value."""
+
+
+def unmasked(options, where):
+    """Yield the options that bear the name of a secret, nested ones included, and lack no_log."""
+    for name, option in options.items():
+        if option.get("no_log") is True:
+            continue
+        if SECRET.search(name) and not option.get("options"):
+            yield f"{where}.{name}"
+        yield from unmasked(option.get("options") or {}, f"{where}.{name}")
+
+
+@each_role
+def test_every_secret_of_a_role_is_declared_as_one(role):
+    assert not [*unmasked(options(role), role.name)]
+
+
+class Declared(Exception):
+    """A module begins to run, with this argument_spec."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_every_secret_of_a_module_is_declared_as_one(path, monkeypatch):
+    def declare(argument_spec, **_):
+        raise Declared(argument_spec)
+
+    monkeypatch.setattr(module_utils, "__path__", [*module_utils.__path__, str(path.parents[1] / "module_utils")])
+    module = load_module(path)
+    monkeypatch.setattr(module, "AnsibleModule", declare)
+    with pytest.raises(Declared) as declared:
+        module.main()
+    assert not [*unmasked(declared.value.args[0], path.stem)]
+
+
+def names_in(text):
+    """Return the names of variables that a text may use."""
+    return set(re.findall(r"\b[a-z_][a-z0-9_]*\b", text))
+
+
+def secrets_of(role):
+    """Return the variables of a role that hold secrets: those that the specs mark, and those that are made of them."""
+    found = {name for name, option in options(role).items() if "'no_log': True" in str(option)}
+    internal = [item for path in (role / "vars").glob("*.yml") for item in load(path).items()]
+    made = {name: names_in(HARMLESS.sub("", str(value))) for name, value in internal}
+    while more := {name for name, used in made.items() if used & found} - found:
+        found |= more
+    return found
+
+
+def tasks_in(tasks):
+    """Yield the tasks of a file, those in blocks included."""
+    for task in tasks:
+        for part in ("block", "rescue", "always"):
+            yield from tasks_in(task.get(part, []))
+        if "block" not in task:
+            yield task
+
+
+@each_role
+def test_a_task_that_is_given_a_secret_does_not_tell_it(role):
+    secrets = secrets_of(role)
+    templates = {file.stem: file.read_text() for file in (role / "templates").rglob("*.j2")}
+    telling = []
+    for path in (role / "tasks").glob("*.yml"):
+        for task in tasks_in(load(path)):
+            module = next(key for key in task if "." in key or key in OWN)
+            text = str([task[module], task.get("loop"), task.get("vars"), task.get("environment")])
+            if ".j2" in text:
+                text += "".join(template for name, template in templates.items() if name in text)
+            if module.rpartition(".")[2] in DISCREET | OWN or task.get("no_log"):
+                continue
+            if used := names_in(HARMLESS.sub("", text)) & secrets:
+                telling.append(f"{path.name}: {task['name']} uses {sorted(used)}")
+    assert not telling, "give it no_log, or the option of the own module"
