@@ -1,7 +1,10 @@
-"""What tests look at the twin with: patience, the Docker client, and the mails that its mail server got."""
+"""What tests look at the twin with: patience, the Docker client, the hosts' journals, and the mails of its server."""
 
+import json
 import subprocess
 import time
+from base64 import b64encode
+from urllib.parse import quote, quote_plus
 
 import requests
 
@@ -26,6 +29,35 @@ def seconds_until(condition, seconds, what):
     started = time.monotonic()
     eventually(condition, seconds, what)
     return time.monotonic() - started
+
+
+def representations(secret):
+    """Return the forms in which a program may tell a secret: as it is, and as Python, JSON, a URL or base64 has it."""
+    data = secret.encode()
+    # At the three positions that it can have in a longer text, such as user:password. Its ends depend on the rest.
+    encoded = [b64encode(b" " * shift + data)[4 * bool(shift) : -4].decode() for shift in range(3)]
+    return {
+        secret,
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        *(text for text in encoded if len(text) >= 8),
+    }
+
+
+def told(secrets, output):
+    """Return how many of the secrets the output (bytes) tells, in whatever form."""
+    return sum(any(form.encode() in output for form in representations(secret)) for secret in secrets)
+
+
+def journal(host):
+    """Return all that the journal of a host says, the command lines of those who said it among it."""
+    said = host.run("journalctl --all --output export").stdout_bytes
+    assert said
+    return said
 
 
 class Mails:

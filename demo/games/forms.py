@@ -100,7 +100,7 @@ class ImportForm(forms.Form):
         widget=forms.FileInput(attrs={"accept": "application/json,.json"}),
         error_messages={"required": f"Please choose a file of less than {settings.IMPORT_MAX_BYTES // 1024**2} MiB."},
     )
-    password = forms.CharField(label="Password", widget=forms.PasswordInput(attrs={"autocomplete": "off"}))
+    password = forms.CharField(label="Password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "off"}))
 
     def clean_password(self):
         if not constant_time_compare(self.cleaned_data["password"], settings.IMPORT_PASSWORD):

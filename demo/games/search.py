@@ -69,7 +69,10 @@ class Server:
 
     def __init__(self, url, timeout):
         parts = urlsplit(url)
-        login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        login = None
+        if parts.username:
+            # As bytes, since requests would encode text as Latin-1. Solr reads UTF-8.
+            login = (unquote(parts.username).encode(), unquote(parts.password or "").encode())
         self.name = parts.netloc.rpartition("@")[2]
         self.rests_until = 0
         self.solr = pysolr.Solr(parts._replace(netloc=self.name).geturl(), timeout=timeout, auth=login)

@@ -53,7 +53,7 @@ def site(tmp_path_factory):
         ALLOWED_HOSTS="testserver",
         PAGE_CACHE_SECONDS="300",
         TASK_SECONDS="10",
-        IMPORT_PASSWORD="open sesame",
+        IMPORT_PASSWORD=" öpen sesame€ ",
         STATIC_ROOT=str(tmp_path_factory.mktemp("static")),
         STATIC_MANIFEST_DIR=str(tmp_path_factory.mktemp("manifest")),
     )
@@ -124,7 +124,7 @@ def upload(client):
         slugs.extend(game["slug"] for game in games if "slug" in game)
         file = BytesIO(json.dumps([usual | game for game in games]).encode())
         file.name = "games.json"
-        answer = client.post("/import/", {"file": file, "password": "open sesame"})
+        answer = client.post("/import/", {"file": file, "password": " öpen sesame€ "})
         return answer.headers.get("Location") or answer.content.decode()
 
     yield post

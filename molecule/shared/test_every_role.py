@@ -2,6 +2,9 @@
 
 import re
 
+import pytest
+from twin import journal, told
+
 SECRET_NAMES = re.compile(r"(certificate|keyfile|password|private_key|secret|secret_key|secrets)$")
 
 
@@ -17,7 +20,13 @@ def secrets_in(value, name=""):
         yield value.strip()
 
 
-def test_check_mode_finds_nothing_to_change_or_to_mend_and_tells_no_secret(run, variables):
+@pytest.fixture(scope="session")
+def secrets(variables):
+    """The secrets of all hosts."""
+    return {secret for host in variables.groups["all"] for secret in secrets_in(variables.of(host))}
+
+
+def test_check_mode_finds_nothing_to_change_or_to_mend_and_tells_no_secret(run, secrets):
     """A dry run over the converged hosts, as talkative as it gets."""
     done = run(check=True, diff=True, verbosity=3)
     assert done.ok, done.output
@@ -27,6 +36,11 @@ def test_check_mode_finds_nothing_to_change_or_to_mend_and_tells_no_secret(run, 
     deprecations = re.findall(r"\[DEPRECATION WARNING\]: (?!Use of strategy plugins)[^\n]+", done.output)
     assert not deprecations
 
-    secrets = {secret for host in variables.groups["all"] for secret in secrets_in(variables.of(host))}
-    told = sum(secret in done.output for secret in secrets)
-    assert not told, f"{told} of {len(secrets)} secrets are in the output of -vvv --diff"
+    found = told(secrets, done.output.encode())
+    assert not found, f"{found} of {len(secrets)} secrets are in the output of -vvv --diff"
+
+
+def test_no_secret_is_in_a_journal(hosts, secrets):
+    """Whatever was converged, and whatever went wrong, before."""
+    found = {name: told(secrets, journal(host)) for name, host in hosts.items()}
+    assert not any(found.values()), f"of {len(secrets)} secrets, so many are in the journal: {found}"
