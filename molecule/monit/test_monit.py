@@ -2,6 +2,7 @@
 
 import time
 from contextlib import contextmanager
+from shlex import quote
 
 import pytest
 from twin import eventually, seconds_until
@@ -261,9 +262,9 @@ def test_a_mail_that_nobody_takes_arrives_later(host, mails, inbox):
     eventually(lambda: inbox.find("beat: Does not exist"))
 
 
-def test_the_page_is_for_this_host_and_those_who_know_the_password_to_look_at(host, address):
+def test_the_page_is_for_this_host_and_those_who_know_the_password_to_look_at(host, address, variables):
     fetch = "curl --silent --output /dev/null --max-time 5 --write-out '%{http_code}'"
-    login = "--user monit:Look-but-don-t-touch"
+    login = f"--user {quote('monit:' + variables('web1', 'monit_password'))}"
     assert host.check_output(f"{fetch} {login} http://127.0.0.1:2812/memcached") == "200"
     assert host.check_output(f"{fetch} http://127.0.0.1:2812/") == "401"
     assert host.check_output(f"{fetch} --user monit:wrong http://127.0.0.1:2812/") == "401"
