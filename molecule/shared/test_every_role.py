@@ -5,7 +5,9 @@ import re
 import pytest
 from twin import journal, told
 
-SECRET_NAMES = re.compile(r"(certificate|keyfile|password|private_key|secret|secret_key|secrets)$")
+SECRET_NAMES = re.compile(
+    r"(certificate|keyfile|password|private_key|secret|secret_key|secrets|(nagios|external)_(users|reporters)_\w+)$"
+)
 
 
 def secrets_in(value, name=""):
@@ -18,6 +20,8 @@ def secrets_in(value, name=""):
             yield from secrets_in(below, name)
     elif isinstance(value, str) and SECRET_NAMES.search(name):
         yield value.strip()
+        # A log has it line by line.
+        yield from re.findall(r"PRIVATE KEY-----\s+(\S{32,})", value)
 
 
 @pytest.fixture(scope="session")
