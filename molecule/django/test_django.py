@@ -193,8 +193,8 @@ def test_a_command_that_fails_stops_the_deployment_and_tells_no_secret(hosts, ho
     run = converge({"django_version": "v2", "django_commands": commands}, diff=True, verbosity=3)
     assert not run.ok
     assert "django_commands: note fail of v2 failed" in run.message
-    assert "told to fail, with ***" in run.message
-    assert "canary" not in run.output
+    assert "told to fail, with *** and '***'" in run.message
+    assert "canary" not in run.output and "gale" not in run.output
     assert notes(host)[noted:] == ["two: first"]
     assert releases(hosts) == ["one", "one"]
 

@@ -16,6 +16,6 @@ class Command(BaseCommand):
 
     def handle(self, *, words, **options):
         if "fail" in words:
-            raise CommandError(f"told to fail, with {os.environ['SECRET_KEY']}")
+            raise CommandError(f"told to fail, with {os.environ['SECRET_KEY']} and {os.environ['BROKER_PASSWORD']!r}")
         with (Path.home() / "notes").open("a") as notes:
             notes.write(f"{release.NAME}: {'/'.join(words)}\n")
