@@ -206,7 +206,7 @@ def test_new_passwords_are_in_use_at_once_and_not_told(watcher, converge, variab
 
 
 BAD = {
-    "external_users": {"ada": "", "b b": CANARY},
+    "external_users": {"ada": "", "b b": CANARY, "eve": f"{CANARY} "},
     "external_recipients": ["root@localhost", "nobody"],
     "external_probes": {
         "home": {"url": "ftp://games.example", "contents": "x"},
@@ -227,6 +227,7 @@ BAD = {
 COMPLAINTS = [
     "external_users['ada'] must be a password",
     "external_users: 'b b' is no name",
+    "external_users['eve'] must be a password of 1 to 72 bytes, of one line that neither begins nor ends with a space",
     "external_recipients: 'nobody' is no e-mail address",
     "external_probes['home'].contents is not known. Did you mean content?",
     "external_probes['home'].url is 'ftp://games.example'; it takes an http or https URL",

@@ -12,6 +12,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 UNIT = re.compile(r"[A-Za-z0-9:_.@-]+")
 PEM = "-----BEGIN CERTIFICATE-----"
 
+ONE_LINE = "of one line that neither begins nor ends with a space, as Prometheus drops those"
+
 PROBE_KEYS = ("url", "host", "status", "content", "ca", "insecure", "timeout", "max_seconds")
 DOOR_KEYS = ("url", "user", "password", "ca", "server_name")
 HOST_KEYS = ("groups", "metrics")
@@ -25,6 +27,11 @@ def is_number(value):
 def is_name(value):
     """Whether the value can be a name in a label and in a path."""
     return isinstance(value, str) and bool(NAME.fullmatch(value))
+
+
+def is_password(value):
+    """Whether the value can be a password that Prometheus reads from a file."""
+    return isinstance(value, str) and bool(re.fullmatch(r"\S(.*\S)?", value))
 
 
 def is_url(value, *schemes):
@@ -97,8 +104,8 @@ def door_mistakes(name, door):
         yield f"{name}.url is {door.get('url')!r}; it takes an https URL, without a login"
     if not re.fullmatch(r"[^\s:\"]+", str(door.get("user") or "")):
         yield f"{name}.user is {door.get('user')!r}; it takes a name without spaces, quotes and colons"
-    if not re.fullmatch(r".+", str(door.get("password") or "")):
-        yield f"{name}.password must not be empty, nor have more than one line"
+    if not is_password(door.get("password")):
+        yield f"{name}.password must not be empty, but {ONE_LINE}"
     if door.get("ca") and PEM not in str(door["ca"]):
         yield f"{name}.ca takes certificates in PEM"
     if not HOST_NAME.fullmatch(str(door.get("server_name") or "localhost")):
@@ -148,9 +155,8 @@ def user_mistakes(users):
     for name, password in users.items():
         if not re.fullmatch(r"[^\s:\"]+", str(name)):
             yield f"external_users: {name!r} is no name: it must have no spaces, quotes and colons"
-        fine = isinstance(password, str) and re.fullmatch(r".+", password) and len(password.encode()) <= 72
-        if not fine:
-            yield f"external_users['{name}'] must be a password of 1 to 72 bytes, on one line"
+        if not is_password(password) or len(password.encode()) > 72:
+            yield f"external_users['{name}'] must be a password of 1 to 72 bytes, {ONE_LINE}"
 
 
 def limit_mistakes(limits, known):
