@@ -5,6 +5,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -53,18 +54,20 @@ class Page:
     def __init__(self, host, port, variables):
         self.published = ("port", variables(host, "ansible_host"), str(port))
         self.inside = f"https://{variables(host, 'address')}:{port}"
-        self.login = ("admin", variables(host, "site_pages_password"))
+        self.password = variables(host, "site_pages_password")
 
     def get(self, path, **query):
         """Return the JSON at a path."""
         # Docker chooses another port whenever the host's container starts.
         port = docker(*self.published).splitlines()[0].rpartition(":")[2]
         url = f"https://localhost:{port}{path}"
-        return requests.get(url, query, auth=self.login, verify=CERTIFICATE, timeout=20).json()
+        # In bytes, for a browser encodes them as UTF-8.
+        login = (b"admin", self.password.encode())
+        return requests.get(url, query, auth=login, verify=CERTIFICATE, timeout=20).json()
 
     def open(self, path):
         """Return the URL by which the browser opens a path."""
-        return self.inside.replace("://", f"://{':'.join(self.login)}@") + path
+        return self.inside.replace("://", f"://admin:{quote(self.password, safe='')}@") + path
 
 
 @pytest.fixture(scope="session")
