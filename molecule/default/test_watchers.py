@@ -171,6 +171,18 @@ def test_building_the_site_mailed_nothing(mails):
     assert not [f"{mail['from']}: {mail['subject']}" for mail in early]
 
 
+def test_the_checks_of_the_whole_site_pause_while_a_store_is_worked_on(run, nagios):
+    def paused():
+        query = {"query": "host", "hostname": "site"}
+        site = nagios.get("/nagios4/cgi-bin/statusjson.cgi", **query)["data"]["host"]
+        return site["scheduled_downtime_depth"] > 0
+
+    assert run(playbook="playbooks/pause.yml", limit="data1").ok
+    eventually(paused, 60, "the site is paused")
+    assert run(playbook="playbooks/resume.yml", limit="data1").ok
+    eventually(lambda: not paused(), 60, "the site's pause is over")
+
+
 def test_all_watchers_know_every_service_of_the_catalogue_and_find_it_well(hosts, variables, nagios, prometheus, well):
     well()
     rules = json.dumps(prometheus.get("/api/v1/rules"))
