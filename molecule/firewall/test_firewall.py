@@ -169,7 +169,15 @@ def test_the_first_load_cuts_nobody_and_a_stop_takes_only_the_own_table(
     conversation.goes_on()
 
 
-def test_rules_that_somebody_flushed_come_back(hosts, host, converge, server_v4):
+def test_what_somebody_changed_by_hand_is_named_and_undone(hosts, host, run, converge, server_v4, variables):
+    """A port that was opened, an address that was let in, and at last the whole table that was flushed."""
+    host.check_output("nft insert rule inet firewall input tcp dport 8082 accept")
+    host.check_output(f"nft 'add element inet firewall best-friends_ipv4 {{ {variables('stranger', 'address')} }}'")
+    assert reached(hosts["stranger"], server_v4) == {22, 8080, 8081, 8082}
+    assert run(check=True, limit="server").changed == {"server": 1}
+    assert converge(limit="server").changed == {"server": 1}
+    assert reached(hosts["stranger"], server_v4) == REACHED["stranger"]
+
     host.check_output("nft delete table inet firewall")
     assert converge(limit="server").changed == {"server": 1}
     assert reached(hosts["stranger"], server_v4) == REACHED["stranger"]
