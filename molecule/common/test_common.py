@@ -30,6 +30,22 @@ def authority(host):
 LOG_IN = "ssh -i /tmp/key -o StrictHostKeyChecking=no -o BatchMode=yes {options} {user}@127.0.0.1 {command}"
 
 
+AGENT = """
+for number in 1 2 3 4 5 6 7 8 9; do
+    ssh-keygen -q -t ed25519 -N '' -f /tmp/other-key-$number
+    ssh-add -q /tmp/other-key-$number
+done
+ssh-add -q /tmp/key
+ssh -o StrictHostKeyChecking=no -o BatchMode=yes {user}@127.0.0.1 true
+"""
+
+
+def log_in_with_the_tenth_key(host, user):
+    """Log in with an agent that offers nine other keys first."""
+    host.check_output("rm -f /tmp/other-key-*")
+    return host.run("ssh-agent sh -c %s", AGENT.format(user=user))
+
+
 def log_in(host, user, command="true", options=""):
     """Log in to the host's SSH server with the key, and run a command."""
     return host.run(LOG_IN.format(options=options, user=user, command=command))
@@ -40,27 +56,37 @@ def banner(host):
     return log_in(host, "nobody").stderr
 
 
+def language(host):
+    """Return the language that a login gets."""
+    return host.check_output("grep LANG /etc/default/locale")
+
+
 def trusts(host):
     """Return whether a program on the host trusts the TLS server."""
     program = (
         "import socket, ssl; ssl.create_default_context().wrap_socket("
         "socket.create_connection(('localhost', 8443)), server_hostname='localhost')"
     )
-    return host.run("python3 -c %s", program).rc == 0
+    return host.run("runuser -u nobody -- python3 -c %s", program).rc == 0
 
 
 def test_an_admin_comes_in_with_a_key_and_becomes_root_and_a_former_one_does_not(host, converge, key):
     admins = [{"name": "ada", "keys": [key]}]
-    assert converge({"common_admins": admins}).ok
+    # And the way back from a language other than English.
+    english = {"common_locale": "C.UTF-8"}
+    assert converge(english | {"common_admins": admins}).ok
+    assert language(host) == "LANG=C.UTF-8"
     assert log_in(host, "ada", "sudo -n id -u").stdout.strip() == "0"
     assert log_in(host, "ada", options="-o PubkeyAuthentication=no").rc != 0
     assert log_in(host, "root").rc != 0
+    tenth = log_in_with_the_tenth_key(host, "ada")
+    assert tenth.rc == 0, tenth.stderr
 
     # A session that is open, and what it left running in the background.
     session = LOG_IN.format(options="", user="ada", command="'setsid sleep 600 & sleep 600'")
     host.check_output("systemd-run --unit session --collect sh -c %s", session)
     host.check_output("timeout 10 sh -c 'until test $(pgrep --count --uid ada sleep) = 2; do sleep 0.2; done'")
-    assert converge({"common_admins": [admins[0] | {"state": "absent"}]}).ok
+    assert converge(english | {"common_admins": [admins[0] | {"state": "absent"}]}).ok
     assert log_in(host, "ada").rc != 0
     assert not host.user("ada").exists
     assert host.run("pgrep sleep").rc == 1
@@ -134,8 +160,9 @@ def test_settings_that_lock_out_or_have_no_effect_are_refused(run, settings):
         {"common_admins": [{"name": "ada", "keys": []}]},
         {"common_admins": [{"name": "root", "state": "absent"}]},
         {"common_admins": [{"name": "ada", "key": "ssh-ed25519 AAAA"}]},
+        {"ansible_password": "a password"},
     ],
-    ids=["no key", "own user", "misspelt key"],
+    ids=["no key", "own user", "misspelt key", "own password"],
 )
 def test_nobody_is_locked_out(run, variables):
     refused = run(variables)
@@ -146,7 +173,8 @@ def test_nobody_is_locked_out(run, variables):
 
 def test_time_language_and_journal_are_as_configured(host):
     assert host.check_output("date +%Z") in ("CET", "CEST")
-    assert "LANG=C.UTF-8" in host.check_output("cat /etc/default/locale")
+    assert language(host) == "LANG=de_DE.UTF-8"
+    assert host.check_output("LC_ALL=de_DE.UTF-8 date --date 2026-11-27 +%A") == "Freitag"
     host.check_output("ls /var/log/journal/*/system.journal")
 
 
