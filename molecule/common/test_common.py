@@ -133,6 +133,17 @@ def test_a_wrong_setting_of_the_ssh_server_is_never_loaded(host, converge, setti
     host.check_output("sshd -t")
 
 
+def test_a_setting_that_somebody_overrules_by_hand_is_named(host, run):
+    host.check_output("echo MaxAuthTries 2 > /etc/ssh/sshd_config.d/00-by-hand.conf")
+    try:
+        overruled = run()
+    finally:
+        host.check_output("rm /etc/ssh/sshd_config.d/00-by-hand.conf")
+    assert not overruled.ok
+    assert "maxauthtries 20" in overruled.message
+    assert not overruled.changed
+
+
 def test_a_setting_that_stops_the_ssh_server_is_taken_back_even_if_a_run_was_killed_with_it(host, converge):
     """No check of the file finds that the address is another host's."""
     before = banner(host)
