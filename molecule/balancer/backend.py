@@ -25,11 +25,23 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def body(self):
+        """Return the body of the request."""
+        if self.headers["Transfer-Encoding"] != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def handle_request(self):
         """Do what the path asks for."""
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.body().decode("latin-1")
         if self.path.startswith("/readyz"):
             unready = (STATE / "unready").exists() or self.headers["Host"] != "localhost"
             self.answer(503 if unready else 200, "")
@@ -41,10 +53,11 @@ class Handler(BaseHTTPRequestHandler):
         if (STATE / "dying").exists():
             self.close_connection = True
             return
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.answer(200, json.dumps({"path": self.path, "headers": headers}))
+        headers = {name.lower(): ", ".join(self.headers.get_all(name)) for name in self.headers}
+        target = self.requestline.split(" ")[1]
+        self.answer(200, json.dumps({"method": self.command, "target": target, "headers": headers, "body": body}))
 
-    do_GET = do_POST = handle_request
+    do_GET = do_HEAD = do_OPTIONS = do_POST = do_PUT = do_PATCH = do_DELETE = do_PROPFIND = handle_request
 
     def log_message(self, *_):
         """Keep quiet."""

@@ -2,9 +2,10 @@
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
+from as_sent import AS_SENT, NOT_HTTP, Request, exchange
 from twin import eventually
 
 SERVERS = {"web1": "127.0.0.2", "web2": "127.0.0.3"}
@@ -143,6 +144,40 @@ def test_an_old_domain_leads_to_the_same_page_of_the_new_one(host, name):
     answer = fetch(host, "http://127.0.0.1/uno/rules?page=2&q=a%20b", "--header", f"Host: {name}")
     assert answer.status == 301
     assert answer.headers["location"] == "http://games.example/uno/rules?page=2&q=a%20b"
+
+
+def test_an_old_domain_leads_on_with_the_path_and_the_query_as_they_were_sent(host):
+    requests = [replace(sent, headers={"Host": "oldgames.example"}) for sent in AS_SENT]
+    locations = [headers["location"] for _, headers, _ in exchange(host, requests)]
+    assert locations == [f"http://games.example{sent.target}" for sent in AS_SENT]
+
+
+# lighttpd refuses a POST that doesn't tell its length, so the balancer tells it.
+REQUESTS = [*AS_SENT, Request("/buy", "POST")]
+
+
+@pytest.fixture(scope="module")
+def answers(host):
+    """The answers to all requests of the table."""
+    return dict(zip(map(str, REQUESTS), exchange(host, REQUESTS), strict=True))
+
+
+@pytest.mark.parametrize("sent", REQUESTS, ids=str)
+def test_a_server_gets_a_request_as_it_was_sent(answers, sent):
+    status, _, answer = answers[str(sent)]
+    assert status == 200, answer
+    if sent.method == "HEAD":
+        return
+    seen = json.loads(answer)
+    assert (seen["method"], seen["target"], seen["body"]) == (sent.method, sent.target, sent.body)
+    assert {name: seen["headers"][name.lower()] for name in sent.headers} == sent.headers
+    if sent.method == "POST":
+        assert "transfer-encoding" in seen["headers"] or seen["headers"]["content-length"] == str(len(sent.body))
+
+
+def test_no_server_gets_what_is_not_http(host):
+    statuses = [status for status, _, _ in exchange(host, NOT_HTTP.values())]
+    assert dict(zip(NOT_HTTP, statuses, strict=True)) == dict.fromkeys(NOT_HTTP, 400)
 
 
 def test_a_domain_that_is_not_old_is_served(host):

@@ -15,7 +15,7 @@ def application(environ, start_response):
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     seen = {name: value for name, value in environ.items() if isinstance(value, str)}
     start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps(seen | {"body_length": len(body), "asked": ASKED.stat().st_size}).encode()]
+    return [json.dumps(seen | {"body": body.decode("latin-1"), "asked": ASKED.stat().st_size}).encode()]
 
 
 WSGIServer(application, bindAddress=None, minSpare=2, maxSpare=4, maxChildren=8).run()
