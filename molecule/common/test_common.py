@@ -189,6 +189,10 @@ def test_time_language_and_journal_are_as_configured(host):
     host.check_output("ls /var/log/journal/*/system.journal")
 
 
+def test_logs_are_rotated(host):
+    assert host.check_output("systemctl is-active logrotate.timer") == "active"
+
+
 def test_security_upgrades_run(host):
     assert host.check_output("systemctl is-active apt-daily-upgrade.timer") == "active"
     dump = host.check_output("apt-config dump")

@@ -209,6 +209,7 @@ def test_comes_back_after_its_process_is_killed(host):
 
 
 def test_a_rotated_log_goes_on_in_a_new_file(host):
+    assert host.check_output("systemctl is-active logrotate.timer") == "active"
     page(host, "/before-rotation")
     logged(host, "GET /before-rotation ")
     host.check_output("logrotate --force /etc/logrotate.d/lighttpd")
