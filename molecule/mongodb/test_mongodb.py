@@ -12,6 +12,7 @@ CANARY = "CanaryInTheCoalMine"
 
 PROLOGUE = """
 import json, sys, time
+AWKWARD = "% $\"'\\:/@#?&+ü€"
 from pathlib import Path
 from bson import ObjectId
 from pymongo import MongoClient, ReadPreference, WriteConcern
@@ -290,23 +291,24 @@ def test_an_archive_with_another_key_is_refused(host, run):
     assert key.content_string == before
 
 
-def test_new_passwords_are_taken_over_and_not_told(replica_set, converge):
-    new = {"mongodb_admin_password": f"{CANARY}1", "mongodb_users": [user(f"{CANARY}2")]}
+def test_new_passwords_are_taken_over_and_not_told(replica_set, hosts, converge):
+    first, second = f"{CANARY}1 {AWKWARD}", f"{CANARY}2 {AWKWARD}"
+    new = {"mongodb_admin_password": first, "mongodb_users": [user(second)]}
     run = converge(new, diff=True, verbosity=3)
     assert run.ok, run.output
     assert CANARY not in run.output
     reading = "client.games.players.find_one()"
     assert replica_set.attempt(replica_set.url(), reading) == "AuthenticationFailed"
-    assert replica_set.attempt(replica_set.url(password=f"{CANARY}2"), reading) == "done"
+    assert replica_set.attempt(replica_set.url(password=second), reading) == "done"
     assert replica_set.attempt(replica_set.url("admin"), 'client.admin.command("usersInfo")') == "AuthenticationFailed"
 
-    run = converge(new | {"mongodb_users": [user(f"{CANARY}3", "nobody")]}, diff=True, verbosity=3)
+    run = converge(new | {"mongodb_users": [user(f"{CANARY}3 {AWKWARD}", "nobody")]}, diff=True, verbosity=3)
     assert not run.ok
     assert "nobody" in run.message
     assert CANARY not in run.output
 
 
-def test_members_leave_and_join_as_the_variable_says(replica_set, run):
+def test_members_move_leave_and_join_as_the_variables_say(replica_set, hosts, run):
     stays = replica_set.secondary()
     alone = run({"mongodb_members": [replica_set.address[stays]]}, limit=stays)
     assert alone.ok, alone.output
@@ -317,3 +319,6 @@ def test_members_leave_and_join_as_the_variable_says(replica_set, run):
     assert together.ok, together.output
     assert replica_set.members() == set(NAMES)
     test_what_is_written_to_the_set_is_read_from_a_secondary(replica_set)
+        ("mongodb_admin_password", f"{CANARY}\a"),
+    for host in hosts.values():
+        assert CANARY not in host.file("/var/log/mongodb/mongod.log").content_string
