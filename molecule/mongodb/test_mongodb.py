@@ -3,16 +3,19 @@
 import json
 import re
 import subprocess
+from contextlib import contextmanager
 from urllib.parse import quote_plus
+from uuid import uuid4
 
 import pytest
+from twin import docker, eventually
 
 NAMES = ("mongo1", "mongo2", "mongo3")
 CANARY = "CanaryInTheCoalMine"
+AWKWARD = "% $\"'\\:/@#?&+ü€"
 
 PROLOGUE = """
-import json, sys, time
-AWKWARD = "% $\"'\\:/@#?&+ü€"
+import json, subprocess, sys, time
 from pathlib import Path
 from bson import ObjectId
 from pymongo import MongoClient, ReadPreference, WriteConcern
@@ -54,6 +57,35 @@ found = moves.count_documents({"_id": {"$in": written}})
 print(json.dumps({"written": len(written), "found": found, "lost": lost, "fewest": fewest}))
 """
 
+# Have a majority acknowledge a transaction and a large write, and kill the mongod of this host in the same moment.
+ACKNOWLEDGED = """
+client = MongoClient(url)
+majority = WriteConcern("majority")
+scores = client.games.get_collection("scores", write_concern=majority)
+with client.start_session() as session, session.start_transaction(write_concern=majority):
+    for collection in (scores, client.games.players):
+        collection.insert_one({"batch": batch}, session=session)
+scores.insert_many([{"batch": batch, "text": "x" * 500} for _ in range(20000)])
+subprocess.run(["systemctl", "kill", "--signal=KILL", "mongod"], check=True)
+print(json.dumps({"batch": batch, "written": 20002}))
+"""
+
+CHANGED_BY_HAND = """
+admin = MongoClient(url).admin
+admin.command("createUser", "backdoor", pwd="backdoor", roles=["root"])
+admin.client.games.command("grantRolesToUser", "site", roles=["dbOwner"])
+config = admin.command("replSetGetConfig")["config"]
+primary = admin.command("hello")["me"]
+for member in config["members"]:
+    if member["host"] == primary:
+        member.update(priority=5)
+    elif member["host"] == hidden:
+        member.update(votes=0, priority=0, hidden=True, secondaryDelaySecs=3600)
+config.update(version=config["version"] + 1, writeConcernMajorityJournalDefault=False)
+admin.command("replSetReconfig", config)
+print(json.dumps("done"))
+"""
+
 
 def user(password, *roles):
     """Return the application's user with another password or other roles."""
@@ -65,6 +97,7 @@ class ReplicaSet:
 
     def __init__(self, hosts, variables):
         self.hosts = hosts
+        self.network = variables("mongo1", "twin_name")
         self.address = {name: variables(name, "address") for name in NAMES}
         self.accounts = {user["name"]: user for user in variables("mongo1", "mongodb_users")}
         self.accounts["admin"] = {"database": "admin", "password": variables("mongo1", "mongodb_admin_password")}
@@ -118,6 +151,38 @@ except OperationFailure as error:
         config = self.administer("replSetGetConfig", on=on)["config"]
         hosts = {member["host"].split(":")[0] for member in config["members"] if member["votes"] and member["priority"]}
         return {name for name in NAMES if self.address[name] in hosts}
+
+    def write_and_kill(self, name):
+        """Have a host write to the set, and kill its member at once; return what a majority acknowledged."""
+        return self.python(ACKNOWLEDGED, url=self.url(), batch=uuid4().hex, on=name)
+
+    def has(self, acknowledged, at):
+        """Whether a member has all that a majority acknowledged."""
+        program = """
+games = MongoClient(url).get_database("games", read_preference=ReadPreference.SECONDARY_PREFERRED)
+print(json.dumps(sum(games[name].count_documents({"batch": batch}) for name in ("players", "scores")) == written))
+"""
+        return self.python(program, url=self.url(at=at), **acknowledged)
+
+    @contextmanager
+    def moved(self, name):
+        """Give a host another address for as long as a block lasts; provide the variables that say so."""
+        home = self.address[name]
+        self.move(name, home.rsplit(".", 1)[0] + ".14")
+        try:
+            yield {
+                "mongodb_members": list(self.address.values()),
+                "mongodb_address": f"{{{{ {json.dumps(self.address)}[inventory_hostname] }}}}",
+            }
+        finally:
+            self.move(name, home)
+
+    def move(self, name, address):
+        """Take a host from its address to another one, its processes running on."""
+        container = self.hosts[name].backend.name
+        docker("network", "disconnect", self.network, container)
+        docker("network", "connect", "--ip", address, "--alias", name, self.network, container)
+        self.address[name] = address
 
     def cache(self, at):
         """Return the cache of a running mongod, in GiB."""
@@ -179,7 +244,7 @@ def test_listens_and_logs_where_it_is_told_to(host, variables):
 
 def test_a_killed_primary_is_replaced_and_a_run_leaves_it_at_that(replica_set, run):
     before = replica_set.primary()
-    replica_set.hosts[before].check_output("systemctl kill --signal=KILL mongod")
+    acknowledged = replica_set.write_and_kill(before)
     assert replica_set.write() == "done"
 
     replica_set.hosts[before].check_output("timeout 60 sh -c 'until systemctl is-active mongod; do sleep 1; done'")
@@ -188,6 +253,16 @@ def test_a_killed_primary_is_replaced_and_a_run_leaves_it_at_that(replica_set, r
     assert again.ok, again.output
     assert not again.changed, again.output
     assert replica_set.primary() == after
+    assert all(replica_set.has(acknowledged, at=name) for name in NAMES)
+
+
+def test_what_a_majority_acknowledged_is_there_after_all_members_were_killed(replica_set, hosts):
+    acknowledged = replica_set.write_and_kill(replica_set.primary())
+    for host in hosts.values():
+        host.check_output("systemctl kill --signal=KILL mongod")
+    assert replica_set.write() == "done"
+    for name in NAMES:
+        eventually(lambda name=name: replica_set.has(acknowledged, at=name), what=f"{name} has all of it")
 
 
 def test_a_run_with_a_host_down_ends_well_for_the_others(replica_set, run, variables, unplugged):
@@ -258,6 +333,34 @@ def test_a_restart_that_a_killed_run_owes_is_made_one_member_at_a_time(replica_s
     assert max(NAMES, key=lambda name: int(hosts[name].check_output(since))) == primary
 
 
+def test_what_a_person_changed_by_hand_is_put_back_or_named(replica_set, hosts, run):
+    config = replica_set.administer("replSetGetConfig")["config"]
+    name = replica_set.secondary()
+    hidden = f"{replica_set.address[name]}:27017"
+    replica_set.python(CHANGED_BY_HAND, url=replica_set.url("admin"), hidden=hidden)
+    host = hosts[name]
+    host.check_output("systemctl stop mongod && chown --recursive root:root /var/lib/mongodb /var/log/mongodb")
+
+    # What stands in the way of the start, only mongod's own log tells.
+    host.check_output("mkdir /tmp/mongodb-27017.sock")
+    failed = run(limit=name)
+    host.check_output("rmdir /tmp/mongodb-27017.sock")
+    assert not failed.ok
+    assert "Failed to unlink socket file" in failed.message, failed.output
+
+    done = run()
+    assert done.ok, done.output
+    assert "admin.backdoor (root in admin)" in done.message
+    after = replica_set.administer("replSetGetConfig")["config"]
+    for changing in ("version", "term"):
+        del config[changing], after[changing]
+    assert after == config
+    site = replica_set.administer({"usersInfo": {"user": "site", "db": "games"}})["users"][0]
+    assert site["roles"] == [{"role": "readWrite", "db": "games"}]
+    assert replica_set.attempt(replica_set.url("admin"), 'client.admin.command("dropUser", "backdoor")') == "done"
+    test_what_is_written_to_the_set_is_read_from_a_secondary(replica_set)
+
+
 def test_a_setting_that_mongod_does_not_know_is_refused(replica_set, run):
     refused = run({"mongodb_settings": {"net": {"maxIncommingConnections": 100}}})
     assert not refused.ok
@@ -271,6 +374,7 @@ def test_a_setting_that_mongod_does_not_know_is_refused(replica_set, run):
     [
         ("mongodb_members", ["{{ mongodb_address }}", "192.0.2.7"]),
         ("mongodb_admin_password", None),
+        ("mongodb_admin_password", f"{CANARY}\a"),
         ("mongodb_keyfile", f"{CANARY}, not in base64"),
     ],
 )
@@ -306,19 +410,29 @@ def test_new_passwords_are_taken_over_and_not_told(replica_set, hosts, converge)
     assert not run.ok
     assert "nobody" in run.message
     assert CANARY not in run.output
+    for host in hosts.values():
+        assert CANARY not in host.file("/var/log/mongodb/mongod.log").content_string
 
 
 def test_members_move_leave_and_join_as_the_variables_say(replica_set, hosts, run):
     stays = replica_set.secondary()
-    alone = run({"mongodb_members": [replica_set.address[stays]]}, limit=stays)
-    assert alone.ok, alone.output
-    assert replica_set.members(on=stays) == {stays}
-    assert replica_set.write(on=stays) == "done"
+    moves = next(name for name in NAMES if name not in (stays, replica_set.primary()))
+    # A restart of each that the set can only bear once it knows the new address.
+    for host in hosts.values():
+        host.check_output("touch /etc/mongod.conf")
+    with replica_set.moved(moves) as variables:
+        moved = run(variables)
+        assert moved.ok, moved.output
+        assert replica_set.members() == set(NAMES)
+        assert len(replica_set.administer("replSetGetConfig")["config"]["members"]) == len(NAMES)
+        assert replica_set.write() == "done"
+
+        alone = run({"mongodb_members": [replica_set.address[stays]]}, limit=stays)
+        assert alone.ok, alone.output
+        assert replica_set.members(on=stays) == {stays}
+        assert replica_set.write(on=stays) == "done"
 
     together = run()
     assert together.ok, together.output
     assert replica_set.members() == set(NAMES)
     test_what_is_written_to_the_set_is_read_from_a_secondary(replica_set)
-        ("mongodb_admin_password", f"{CANARY}\a"),
-    for host in hosts.values():
-        assert CANARY not in host.file("/var/log/mongodb/mongod.log").content_string

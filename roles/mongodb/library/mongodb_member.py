@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-try:
-    from pymongo import MongoClient
-    from pymongo.errors import PyMongoError
-except ImportError:
-    MongoClient = None
+from ansible.module_utils.mongodb_members import POLL_SECONDS, MongoClient, ask, endpoint, names_of
 
 DOCUMENTATION = """
 module: mongodb_member
@@ -25,13 +21,18 @@ description:
   - Needs no credentials. Whether a member is well is what the member itself says.
 options:
   restart:
-    description: Whether to restart the member first.
-    type: bool
-    default: false
-  unless_primary:
-    description: Whether to leave a primary as it is.
-    type: bool
-    default: false
+    description:
+      - Which member is restarted first, if this host's is one.
+      - V(idle) is one that does no work for its set, which has no primary, does not know the member by its address, or
+        waits for it. Such a member is not waited for afterwards, but for an answer of it.
+      - V(secondary) is any but the primary, V(any) also the primary.
+    type: str
+    choices: [none, idle, secondary, any]
+    default: none
+  address:
+    description: This host's address in the set.
+    type: str
+    required: true
   unit:
     description: The systemd unit.
     type: str
@@ -55,33 +56,20 @@ author: the maintainers
 EXAMPLES = """
 - name: Restart the member
   mongodb_member:
-    restart: true
+    address: 10.0.1.31
+    restart: any
   throttle: 1
 """
 
 RETURN = """
 state:
-  description: What the member is (V(primary) or V(secondary)).
+  description: What the member is (V(primary) or V(secondary), or in words what it does instead).
   type: str
-  returned: success, but for check mode
+  returned: success
 """
 
-ANSWER_SECONDS = 3
-POLL_SECONDS = 0.5
-LOG_LINES = 12
-
-
-def ask(host, port=None):
-    """Return what a member says of itself and its set, or an empty dict if it does not answer."""
-    client = MongoClient(
-        host, port, directConnection=True, serverSelectionTimeoutMS=ANSWER_SECONDS * 1000, connectTimeoutMS=2000
-    )
-    try:
-        return client.admin.command("hello")
-    except PyMongoError:
-        return {}
-    finally:
-        client.close()
+LOG_LINES = 15
+LOG_BYTES = 64 * 1024
 
 
 def state_of(answer):
@@ -102,17 +90,34 @@ def is_well(answer):
     return state_of(answer) in ("primary", "secondary")
 
 
+def has_primary(answer, others):
+    """Whether a member or one of the others is the primary."""
+    return any(said.get("isWritablePrimary") for said in (answer, *others.values()))
+
+
 class Member:
     """The member on this host."""
 
     def __init__(self, module):
         self.module = module
         self.unit = module.params["unit"]
+        self.restarts = module.params["restart"]
         self.deadline = time.monotonic() + module.params["timeout"]
 
     def ask(self):
         """Return what the member says."""
-        return ask("127.0.0.1", self.module.params["port"])
+        return ask(endpoint("127.0.0.1", self.module.params["port"]))
+
+    def others(self, answer):
+        """Return what the other members of the set say, by their names."""
+        return {name: ask(name) for name in names_of(answer) if name != answer["me"]}
+
+    def is_due(self, answer):
+        """Whether the member is one of those to restart."""
+        if self.restarts == "idle":
+            name = endpoint(self.module.params["address"], self.module.params["port"])
+            return not is_well(answer) or answer["me"] != name or not has_primary(answer, self.others(answer))
+        return self.restarts == "any" or (self.restarts == "secondary" and not answer.get("isWritablePrimary"))
 
     def fail(self, message):
         """Fail with the message and the end of the log."""
@@ -121,7 +126,9 @@ class Member:
     def log(self):
         """Return the last lines of the log, their wrapping taken off, for a person to read."""
         try:
-            lines = Path(self.module.params["log"]).read_text(errors="replace").splitlines()[-LOG_LINES:]
+            with Path(self.module.params["log"]).open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
+                lines = file.read().decode(errors="replace").splitlines()[-LOG_LINES:]
         except OSError as error:
             return str(error)
         return "\n".join(map(readable, lines))
@@ -135,11 +142,9 @@ class Member:
         """Wait until the set keeps a majority without this member, unless it has no primary to lose."""
         while True:
             answer = self.ask()
-            names = answer.get("hosts", []) + answer.get("passives", [])
-            states = {name: ask(name) for name in names if name != answer["me"]}
-            primary = any(state.get("isWritablePrimary") for state in (answer, *states.values()))
+            states = self.others(answer)
             well = sum(map(is_well, states.values()))
-            if not states or not primary or well > len(names) // 2:
+            if not states or not has_primary(answer, states) or well > len(names_of(answer)) // 2:
                 return
             if self.over():
                 others = ", ".join(f"{name} is {state_of(state)}" for name, state in states.items())
@@ -160,12 +165,18 @@ class Member:
         if done.returncode:
             self.fail(f"systemctl restart {self.unit} failed: {done.stdout.strip()}")
 
-    def wait_until_well(self, *, in_a_set):
-        """Wait until the member takes part in its set, or answers if it is in none; return its state."""
+    def is_up(self):
+        """Whether systemd has the unit running."""
+        return subprocess.run(["/usr/bin/systemctl", "--quiet", "is-active", self.unit], check=False).returncode == 0
+
+    def wait_until_well(self):
+        """Wait until the member takes part in its set, or answers if it did no work for it; return its state."""
         while True:
             answer = self.ask()
-            if is_well(answer) or (answer and not in_a_set):
+            if is_well(answer) or (answer and self.restarts == "idle"):
                 return state_of(answer)
+            if not answer and not self.is_up():
+                self.fail(f"{self.unit} does not stay up.")
             if self.over():
                 self.fail(
                     f"After {self.module.params['timeout']} seconds, mongod on this host is {state_of(answer)},"
@@ -187,8 +198,8 @@ def main():
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "restart": {"type": "bool", "default": False},
-            "unless_primary": {"type": "bool", "default": False},
+            "restart": {"type": "str", "choices": ["none", "idle", "secondary", "any"], "default": "none"},
+            "address": {"type": "str", "required": True},
             "unit": {"type": "str", "default": "mongod"},
             "port": {"type": "int", "default": 27017},
             "timeout": {"type": "int", "default": 120},
@@ -196,23 +207,22 @@ def main():
         },
         supports_check_mode=True,
     )
-    restart = module.params["restart"]
-    if module.check_mode:
-        module.exit_json(changed=restart)
     if MongoClient is None:
+        if module.check_mode:
+            module.exit_json(changed=False)
         module.fail_json(msg=missing_required_lib("pymongo"))
 
     member = Member(module)
     answer = member.ask()
-    if restart and module.params["unless_primary"] and answer.get("isWritablePrimary"):
-        module.exit_json(changed=False, state="primary")
-    if restart:
-        if answer:
+    due = member.is_due(answer)
+    if module.check_mode or (member.restarts != "none" and not due):
+        module.exit_json(changed=due, state=state_of(answer))
+    if due:
+        if member.restarts != "idle":
             member.wait_until_spared()
         member.restart()
         member.deadline = time.monotonic() + module.params["timeout"]
-    state = member.wait_until_well(in_a_set=not restart or "setName" in answer)
-    module.exit_json(changed=restart, state=state)
+    module.exit_json(changed=due, state=member.wait_until_well())
 
 
 if __name__ == "__main__":

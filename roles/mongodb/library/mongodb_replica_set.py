@@ -6,12 +6,17 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-try:
-    from pymongo import MongoClient
-    from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
-except ImportError:
-    MongoClient = None
+from ansible.module_utils.mongodb_members import (
+    POLL_SECONDS,
+    ConnectionFailure,
+    MongoClient,
+    OperationFailure,
+    PyMongoError,
+    ask,
+    connect,
+    endpoint,
+    names_of,
+)
 
 DOCUMENTATION = """
 module: mongodb_replica_set
@@ -22,9 +27,10 @@ description:
   - Gives the set the user C(admin) by MongoDB's localhost exception. If that user does not have the given password,
     it is set with the rights that the members have among each other by the keyfile.
   - Adds and removes members, one at a time, each once the one before is in step. A member that does not answer is not
-    added, with a warning.
+    added, with a warning. One that is to leave and does not answer leaves first.
+  - Gives all members a vote and the same priority, and none a delay.
   - Adds users, and changes the roles and the password of those that differ. A password is compared by logging in.
-    Users that are not named stay.
+    Users that are not named stay, with a warning that lists them.
   - May run on any host with a live member. It finds the primary by itself.
 options:
   name:
@@ -109,41 +115,18 @@ primary:
 ADMIN = "admin"
 ADMIN_ROLES = ["clusterAdmin", "userAdminAnyDatabase"]
 
+EQUAL = {"votes": 1, "priority": 1, "hidden": False, "secondaryDelaySecs": 0}
+"""What the set's configuration says of each member."""
+
 UNAUTHORIZED = 13
 AUTHENTICATION_FAILED = 18
 ALREADY_INITIALIZED = 23
 # Another reconfiguration came between, is under way, or is not yet known to a majority.
 TRY_AGAIN = {103, 109, 308}
 
-ANSWER_SECONDS = 3
-POLL_SECONDS = 0.5
-
 
 class Denied(Exception):
     """A name and password did not open the set."""
-
-
-def connect(host, **options):
-    """Return a client of this one member."""
-    return MongoClient(
-        host,
-        directConnection=True,
-        serverSelectionTimeoutMS=ANSWER_SECONDS * 1000,
-        connectTimeoutMS=2000,
-        socketTimeoutMS=60000,
-        **options,
-    )
-
-
-def ask(host):
-    """Return what a member says of itself and its set, or an empty dict if it does not answer."""
-    client = connect(host)
-    try:
-        return client.admin.command("hello")
-    except PyMongoError:
-        return {}
-    finally:
-        client.close()
 
 
 def log_in(host, name, password, database):
@@ -172,17 +155,14 @@ class ReplicaSet:
         self.module = module
         self.check_mode = module.check_mode
         self.name = module.params["name"]
-        self.local = self.member(module.params["address"])
-        self.members = [self.member(address) for address in module.params["members"]]
+        port = module.params["port"]
+        self.local = endpoint(module.params["address"], port)
+        self.members = [endpoint(address, port) for address in module.params["members"]]
+        self.local_only = endpoint("127.0.0.1", port)
         self.primary = None
         self.client = None
         self.obstacle = None
         self.actions = []
-
-    def member(self, address):
-        """Return the name that an address has in the set."""
-        host = f"[{address}]" if ":" in address else address
-        return f"{host}:{self.module.params['port']}"
 
     def fail(self, message):
         """Fail, and say what was done before."""
@@ -242,7 +222,7 @@ class ReplicaSet:
                 for number, member in enumerate(self.members)
             ],
         }
-        client = connect(f"127.0.0.1:{self.module.params['port']}")
+        client = connect(self.local_only)
         try:
             client.admin.command("replSetInitiate", config)
         except OperationFailure as error:
@@ -261,16 +241,19 @@ class ReplicaSet:
             known = dict.fromkeys(self.members)
             for member in self.members:
                 answers[member] = ask(member)
-                known |= dict.fromkeys(answers[member].get("hosts", []) + answers[member].get("passives", []))
+                known |= dict.fromkeys(names_of(answers[member]))
             answers.update({member: ask(member) for member in known if member not in answers})
             return next((member for member, answer in answers.items() if answer.get("isWritablePrimary")), None)
 
         def complaint():
             silent = [member for member, answer in answers.items() if not answer]
+            lost = [member for member, answer in answers.items() if answer and "setName" not in answer]
             return (
                 f"The set {self.name} has no primary after {self.module.params['timeout']} seconds."
-                f" These members do not answer: {', '.join(silent) or 'none'}."
-                " A primary needs a majority of the members, and a keyfile that all of them share."
+                f" These members do not answer: {', '.join(silent) or 'none'}. These are not in the set, or under"
+                f" another address: {', '.join(lost) or 'none'}. A primary needs a majority of the members, and a"
+                " keyfile that all of them share. Where a majority changed its addresses at once, give those back, or"
+                " force a new configuration by replSetReconfig."
             )
 
         return self.until(primary, complaint)
@@ -294,7 +277,7 @@ class ReplicaSet:
 
     def use_localhost_exception(self, password):
         """Create the administrator, which a set without any user lets its own host do; return whether it did."""
-        client = connect(f"127.0.0.1:{self.module.params['port']}")
+        client = connect(self.local_only)
         try:
             client[ADMIN].command("createUser", ADMIN, pwd=password, roles=ADMIN_ROLES)
         except OperationFailure as error:
@@ -327,11 +310,18 @@ class ReplicaSet:
     def next_step(self, config, silent):
         """Change the configuration by one step towards the wanted members; return its description and its member."""
         present = {member["host"]: member for member in config["members"]}
-        for host in self.members:
-            member = present.get(host, {"votes": 1, "priority": 1})
-            if not member["votes"] or not member["priority"]:
-                member.update(votes=1, priority=1, hidden=False)
+        if not config["writeConcernMajorityJournalDefault"]:
+            config["writeConcernMajorityJournalDefault"] = True
+            return "acknowledge writes to a majority once they are in its journals", None
+        for host, member in present.items():
+            if host in self.members and host not in silent and member | EQUAL != member:
+                member.update(EQUAL)
                 return f"let {host} vote and be elected", None
+        # A vote that nobody casts counts against the majority, and towards the seven that a set may have.
+        for host, member in present.items():
+            if host not in self.members and host in silent:
+                config["members"].remove(member)
+                return f"remove {host}", None
         for host in self.members:
             if host not in present and host not in silent:
                 number = max(member["_id"] for member in config["members"]) + 1
@@ -362,7 +352,9 @@ class ReplicaSet:
 
     def align_members(self):
         """Take the steps towards the wanted members, one after another."""
-        silent = [member for member in self.members if not ask(member)]
+        config = self.client.admin.command("replSetGetConfig")["config"]
+        hosts = dict.fromkeys(self.members + [member["host"] for member in config["members"]])
+        silent = [host for host in hosts if not ask(host)]
         while True:
             action, host = self.until(lambda: self.take_step(silent), lambda: self.obstacle)
             if not action or self.check_mode:
@@ -370,7 +362,7 @@ class ReplicaSet:
             if host:
                 self.wait_for(host)
         config = self.client.admin.command("replSetGetConfig")["config"]
-        missing = set(silent) - {member["host"] for member in config["members"]}
+        missing = set(self.members) & set(silent) - {member["host"] for member in config["members"]}
         if missing:
             self.module.warn(f"Not added to the set, because they do not answer: {', '.join(sorted(missing))}")
         if self.primary not in self.members and not self.check_mode:
@@ -447,6 +439,21 @@ class ReplicaSet:
         self.align_user(ADMIN, ADMIN, self.module.params["admin_password"], ADMIN_ROLES)
         for user in self.module.params["users"]:
             self.align_user(user["name"], user["database"], user["password"], user["roles"])
+        self.name_strangers()
+
+    def name_strangers(self):
+        """Warn of the users that nobody declared."""
+        known = {(ADMIN, ADMIN)} | {(user["database"], user["name"]) for user in self.module.params["users"]}
+        strangers = [
+            f"{user['db']}.{user['user']} ({', '.join(role['role'] + ' in ' + role['db'] for role in user['roles'])})"
+            for user in self.client.admin.command("usersInfo", {"forAllDBs": True})["users"]
+            if (user["db"], user["user"]) not in known
+        ]
+        if strangers:
+            self.module.warn(
+                f"MongoDB has users that mongodb_users does not name: {'; '.join(sorted(strangers))}."
+                " Drop those that nobody needs, by dropUser."
+            )
 
 
 def main():
