@@ -6,6 +6,7 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
+from twin import eventually
 
 BEAT_SECONDS = 2
 SEND = """
@@ -130,12 +131,22 @@ def test_the_task_of_a_killed_process_is_run_again_at_once(hosts, tasks, key):
     assert len(tasks.wait(f"{key}-done", seconds=14)) == 1
 
 
-def test_a_killed_worker_comes_back(hosts, tasks):
+@pytest.mark.parametrize("signal", ["KILL", "STOP"])
+def test_killed_and_frozen_units_come_back(hosts, tasks, key, signal):
+    units = "tiny-worker-default tiny-worker-long tiny-beat"
+
+    def restarts():
+        counts = [host.check_output(f"systemctl show --value --property NRestarts {units}") for host in hosts.values()]
+        return [int(count) for count in " ".join(counts).split()]
+
+    before = restarts()
     for host in hosts.values():
-        host.check_output("systemctl kill --signal=KILL tiny-worker-default")
-    key = str(uuid.uuid4())
-    tasks.send(["tiny.mark", [key]])
-    tasks.wait(key)
+        host.check_output(f"systemctl kill --kill-who=all --signal={signal} {units}")
+    tasks.python("import redis, sys; redis.Redis.from_url(sys.argv[1]).delete('ticks')", tasks.url)
+    tasks.send(["tiny.mark", [key]], ["tiny.long_one", [f"{key}-long", 0]])
+    for awaited in (key, f"{key}-long-done", "ticks"):
+        tasks.wait(awaited, seconds=120)
+    eventually(lambda: all(now > then for now, then in zip(restarts(), before, strict=True)))
 
 
 def test_beat_fires_once_a_period_with_both_and_goes_on_with_either_one(hosts, tasks):

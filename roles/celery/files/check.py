@@ -2,8 +2,6 @@
 
     check.py APP load SECONDS TIME_LIMIT SCHEDULER
         Can it be imported, with beat's scheduler, and does its broker answer?
-    check.py APP ping SECONDS NODE...
-        Do these workers answer?
     check.py APP queues SECONDS --warning N --critical N --queues NAME,NAME
         How many tasks wait? A plugin of Nagios: exit codes 0 to 3, and figures.
 
@@ -94,20 +92,6 @@ def load(app, arguments):
     connect(app, arguments.seconds).close()
 
 
-def ping(app, arguments):
-    """Wait until the workers answer."""
-    until = time.monotonic() + arguments.seconds
-    missing = set(arguments.nodes)
-    while missing:
-        try:
-            missing -= set(app.control.inspect(destination=sorted(missing), timeout=1).ping() or {})
-        except Exception as error:
-            if time.monotonic() > until:
-                raise Unwell(f"The broker can't be reached: {reason(error)}") from error
-        if missing and time.monotonic() > until:
-            raise Unwell(f"No answer within {arguments.seconds} seconds from: {', '.join(sorted(missing))}")
-
-
 def length(app, connection, name):
     """Return how many tasks wait in a queue; none in one that nobody has sent to yet."""
     channel = connection.channel()
@@ -143,15 +127,13 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("app")
     actions = parser.add_subparsers(required=True)
-    for action in (load, ping, queues):
+    for action in (load, queues):
         below = actions.add_parser(action.__name__)
         below.set_defaults(action=action)
         below.add_argument("seconds", type=int)
         if action is load:
             below.add_argument("time_limit", type=int)
             below.add_argument("scheduler")
-        elif action is ping:
-            below.add_argument("nodes", nargs="+")
         else:
             below.add_argument("--warning", type=int, required=True)
             below.add_argument("--critical", type=int, required=True)
