@@ -236,6 +236,7 @@ def test_a_mail_says_all_that_one_needs_at_night():
         "address": "10.0.1.31",
         "service": "redis",
         "state": "CRITICAL",
+        "was": "CRITICAL",
         "expected": "port 6379 speaks redis",
         "output": "connection refused = no",
         "advice": "journalctl --unit redis-server",
@@ -257,10 +258,29 @@ def test_a_mail_says_all_that_one_needs_at_night():
     assert "Comment" not in text
     assert "when it was last well" in text
     assert notify.compose(about | {"number": "3"})["Subject"] == "CRITICAL: redis on data1 (reminder 2)"
+    assert notify.compose(about | {"number": "3", "was": "WARNING"})["Subject"] == "CRITICAL: redis on data1"
     recovery = notify.compose(about | {"type": "RECOVERY", "state": "OK"})
     assert recovery["Subject"] == "OK again: redis on data1"
     assert "journalctl" not in recovery.get_content()
     assert notify.compose(about | {"service": "", "state": "DOWN"})["Subject"] == "DOWN: data1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "was", "number", "untold"),
+    [
+        ("PROBLEM", "WARNING", "WARNING", "1", True),
+        ("PROBLEM", "WARNING", "WARNING", "2", False),
+        ("PROBLEM", "CRITICAL", "WARNING", "2", False),
+        ("PROBLEM", "CRITICAL", "CRITICAL", "1", False),
+        ("RECOVERY", "OK", "WARNING", "2", True),
+        ("RECOVERY", "OK", "WARNING", "3", False),
+        ("RECOVERY", "OK", "CRITICAL", "2", False),
+        ("DOWNTIMESTART", "WARNING", "WARNING", "0", False),
+    ],
+)
+def test_of_a_warning_only_one_that_lasts_is_mailed(kind, state, was, number, untold):
+    notify = load(PROJECT / "roles/nagios/files/notify.py")
+    assert notify.is_untold({"type": kind, "state": state, "was": was, "number": number}) is untold
 
 
 # The host

@@ -16,6 +16,13 @@ def moment(seconds):
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(int(seconds)))
 
 
+def is_untold(about):
+    """Whether a warning has just begun, or ends that was never mailed: its second notification is the first mail."""
+    if about["type"] == "RECOVERY":
+        return about["was"] == "WARNING" and about["number"] == "2"
+    return about["type"] == "PROBLEM" and about["state"] == "WARNING" and about["number"] == "1"
+
+
 def compose(about):
     """Return the mail, of which the first line says all that fits there."""
     what = f"{about['service']} on {about['host']}" if about.get("service") else about["host"]
@@ -23,8 +30,9 @@ def compose(about):
     headline = f"OK again: {what}" if recovered else f"{about['state']}: {what}"
     if about["type"] not in ("PROBLEM", "RECOVERY"):
         headline = f"{about['type'].capitalize()} of {headline}"
-    elif not recovered and int(about.get("number") or 1) > 1:
-        headline = f"{headline} (reminder {int(about['number']) - 1})"
+    elif about["state"] == about["was"]:
+        reminder = int(about["number"]) - (2 if about["state"] == "WARNING" else 1)
+        headline += f" (reminder {reminder})" if reminder > 0 else ""
 
     lines = [
         ("Host", f"{about['host']} ({about['address']})"),
@@ -69,7 +77,8 @@ def send(mail, smtp):
 def main():
     """Compose and send."""
     about = dict(argument.split("=", 1) for argument in sys.argv[1:])
-    send(compose(about), about["smtp"])
+    if not is_untold(about):
+        send(compose(about), about["smtp"])
 
 
 if __name__ == "__main__":
