@@ -457,6 +457,7 @@ def test_only_a_time_is_a_time(host, seconds):
     assert code == 2
     assert said.startswith("usage: monit-pause SECONDS | --end")
     assert host("pause")[0] == 2
+    assert host("pause", "60", "seconds")[0] == 2
     assert host.read("paused") is None
 
 

@@ -298,8 +298,9 @@ def keep_pause():
             PAUSED.unlink(missing_ok=True)
 
 
-def pause(wanted=""):
+def pause(*words):
     """Begin or end a pause, and return when Monit has done so. Each cycle heeds the file from then on."""
+    wanted = " ".join(words)
     if wanted != "--end" and not (wanted.isdecimal() and int(wanted) <= LONGEST_PAUSE):
         print(f"usage: monit-pause SECONDS | --end (SECONDS from 1 to {LONGEST_PAUSE})", file=sys.stderr)
         return 2
