@@ -10,11 +10,11 @@ import threading
 import time
 from pathlib import Path
 
+from celery import bootsteps, signals
+from celery.__main__ import main
+
 # As 'python -m celery' has it.
 sys.path[0] = str(Path.cwd())
-
-from celery import bootsteps, signals  # noqa: E402
-from celery.__main__ import main  # noqa: E402
 
 MICROSECONDS = int(os.environ["WATCHDOG_USEC"])
 PAUSE = MICROSECONDS / 4_000_000
