@@ -198,6 +198,19 @@ print(json.dumps(said))
 """
 
 
+NOBODY_MAY = {
+    6379: (
+        ["PING"],
+        ["GET", "celery"],
+        ["EVAL", "return 1", "0"],
+        ["MULTI"],
+        ["PSYNC", "?", "-1"],
+        ["CONFIG", "GET", "*"],
+    ),
+    26379: (["PING"], ["SENTINEL", "MASTERS"], ["ACL", "WHOAMI"]),
+}
+
+
 def test_everybody_may_do_what_he_needs_and_no_more(members):
     primary = members.primary()
     ask = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]
@@ -224,8 +237,10 @@ def test_everybody_may_do_what_he_needs_and_no_more(members):
     ]
     for port in (6379, 26379):
         for address in ("127.0.0.1", members.address[primary]):
-            attempts.append((f"nobody at {address}:{port}", None, None, port, address, ["PING"]))
+            for command in NOBODY_MAY[port]:
+                attempts.append((f"nobody sends {command} to {address}:{port}", None, None, port, address, command))
             attempts.append((f"a default password at {address}:{port}", None, "guess", port, address, ["PING"]))
+            attempts.append((f"default at {address}:{port}", "default", "guess", port, address, ["PING"]))
             for user in members.passwords:
                 attempts.append((f"{user} guesses at {address}:{port}", user, "guess", port, address, ["PING"]))
 
@@ -235,7 +250,7 @@ def test_everybody_may_do_what_he_needs_and_no_more(members):
     assert [who for who in denied if "no permissions" not in said[who]] == []
     refusals = ("Authentication required", "invalid username-password pair", "WRONGPASS")
     strangers = said.keys() - permitted.keys() - denied.keys()
-    assert len(strangers) == 4 * (len(members.passwords) + 2)
+    assert len(strangers) == 4 * (len(members.passwords) + 2) + 2 * sum(map(len, NOBODY_MAY.values()))
     assert [said[who] for who in strangers if not said[who].startswith(refusals)] == []
 
 
@@ -274,6 +289,56 @@ def test_a_dead_primary_is_replaced_and_a_run_leaves_it_at_that(members, run, un
     assert not again.changed, again.output
     assert members.primary() == after
     assert members.state() == state
+
+
+# The largest things that Redis does at once, before and while the files are rewritten. They end up in all files.
+WORK = """
+def work(name):
+    for transaction in (True, False):
+        with primary.pipeline(transaction=transaction) as pipeline:
+            for number in range(size):
+                pipeline.set(f"{name}:{transaction}:{number}", number)
+            pipeline.execute()
+    primary.eval("for n = 1, ARGV[2] do redis.call('SET', ARGV[1] .. ':script:' .. n, n) end", 0, name, size)
+    fill = "local function fill(_, a) for n = 1, a[2] do redis.call('SET', a[1] .. ':function:' .. n, n) end end"
+    library = ["#!lua name=filler", fill, "redis.register_function('fill', fill)"]
+    primary.execute_command("FUNCTION", "LOAD", "REPLACE", chr(10).join(library))
+    primary.execute_command("FCALL", "fill", 0, name, size)
+
+members = [Redis(address, username="admin", password=admin_password) for address in addresses]
+work("early")
+for member in members:
+    try:
+        member.bgrewriteaof()
+    except RedisError as error:
+        assert "in progress" in str(error)
+work("late")
+acknowledged = primary.wait(2, 5000)
+while any(member.info("persistence")["aof_buffer_length"] for member in members):
+    time.sleep(0.1)
+print(json.dumps(acknowledged))
+"""
+
+# How much of it each member has.
+LEFT = """
+def left(address, name):
+    return sum(1 for _ in Redis(address, **login).scan_iter(f"{name}:*", count=1000))
+
+print(json.dumps([[left(address, name) for name in ("early", "late")] for address in addresses]))
+"""
+
+
+def test_what_was_acknowledged_outlives_that_all_members_are_killed_at_once(members, hosts):
+    before, size = members.primary(), 2000
+    values = members.values("celery") | {"size": size, "admin_password": members.passwords["admin"]}
+    assert members.python(CLIENT + WORK, **values) == 2
+    for host in hosts.values():
+        host.check_output("systemctl kill --signal KILL redis-server")
+
+    # A primary that was killed comes back as a replica.
+    assert members.settles(lambda: members.roles()[before]), members.roles()
+    assert members.settles(lambda: members.client('[primary.set("score", 3), primary.wait(2, 5000)]') == [True, 2])
+    assert members.python(CLIENT + LEFT, **values) == [[4 * size] * 2] * len(NAMES)
 
 
 def test_writes_are_refused_while_no_replica_is_in_step(members):

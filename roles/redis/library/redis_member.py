@@ -119,16 +119,17 @@ class Member:
                 )
 
     def restart(self):
-        """Restart the unit."""
-        done = subprocess.run(
-            ["/usr/bin/systemctl", "restart", self.unit],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            self.fail(f"systemctl restart {self.unit} failed: {done.stdout.strip()}")
+        """Restart the unit, as its files are now."""
+        for arguments in (["daemon-reload"], ["restart", self.unit]):
+            done = subprocess.run(
+                ["/usr/bin/systemctl", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                self.fail(f"systemctl {' '.join(arguments)} failed: {done.stdout.strip()}")
         self.members.deadline = time.monotonic() + self.members.timeout
 
     # Hand over
