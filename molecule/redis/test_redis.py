@@ -9,6 +9,7 @@ import pytest
 
 NAMES = ("redis1", "redis2", "redis3")
 CANARY = "CanaryInTheCoalMine"
+PRINTABLE = r"""% $ " ' \ : / @ # ? & = ü €"""
 FAILOVER_SECONDS = 30
 
 PROLOGUE = """
@@ -363,14 +364,42 @@ systemctl daemon-reload
 """
 
 
-def test_a_rebuilt_primary_joins_the_new_one(members, hosts, run):
+def change_by_hand(members, name):
+    """Let somebody in, and switch off what protects the data, on a running Redis and its Sentinel."""
+    for sentinel in (False, True):
+        for who in ("default on >guess ~* +@all", "celery +@all", "intruder on nopass ~* +@all"):
+            members.administer(name, "ACL", "SETUSER", *who.split(), sentinel=sentinel)
+    members.administer(name, "CONFIG", "SET", "min-replicas-to-write", "0")
+    members.administer(name, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    members.administer(name, "SENTINEL", "SET", "main", "parallel-syncs", "9", sentinel=True)
+
+
+def as_it_runs(members, name):
+    """Return the users of a running Redis and its Sentinel, and the settings that change_by_hand changes."""
+    users = [members.administer(name, "ACL", "LIST", sentinel=sentinel) for sentinel in (False, True)]
+    settings = [members.administer(name, "CONFIG", "GET", key) for key in ("min-replicas-to-write", "maxmemory-policy")]
+    of_sentinel = members.administer(name, "SENTINEL", "MASTER", "main", sentinel=True)
+    settings.append(of_sentinel[of_sentinel.index("parallel-syncs") + 1])
+    return [{line.split()[1]: set(line.split()) for line in lines} for lines in users], settings
+
+
+def test_a_rebuilt_primary_joins_the_new_one_and_what_was_changed_by_hand_is_put_back(members, hosts, run):
     assert members.client('primary.set("kept", "tres")')
     before = members.primary()
     witness = members.replicas()[0]
+    configured = as_it_runs(members, witness)
+    change_by_hand(members, witness)
+    planned = run(check=True, limit=witness)
+    assert planned.ok, planned.output
+    assert planned.changed == {witness: 2}, planned.output
+    assert as_it_runs(members, witness) != configured
+
     hosts[before].check_output(RAZE)
     # The Sentinels still call it the primary.
     rebuilt = run()
     assert rebuilt.ok, rebuilt.output
+    assert as_it_runs(members, witness) == configured
+    assert rebuilt.changed[witness] == 2, rebuilt.output
     after = members.primary(on=witness)
     assert after != before
     assert members.all_follow(after)
@@ -409,21 +438,23 @@ def test_new_passwords_are_taken_over_without_a_restart_and_not_told(members, ho
         return {name: hosts[name].check_output("systemctl show redis-server --value -p MainPID") for name in NAMES}
 
     before = processes()
-    users = [user | {"password": f"{CANARY}-{user['name']}"} for user in variables("redis1", "redis_users")]
-    new = {f"redis_{user}_password": f"{CANARY}-{user}" for user in ("admin", "replication", "sentinel")}
+    password = {user: f"{CANARY} {PRINTABLE} {user}" for user in members.passwords}
+    users = [user | {"password": password[user["name"]]} for user in variables("redis1", "redis_users")]
+    new = {f"redis_{user}_password": password[user] for user in ("admin", "replication", "sentinel")}
     report = {}
     with members.under_writes(report):
         run = converge(new | {"redis_users": users[:1]}, diff=True, verbosity=3)
     assert run.ok, run.output
     assert CANARY not in run.output
+    assert [name for name in NAMES if CANARY in hosts[name].check_output("journalctl --no-pager --boot")] == []
     assert processes() == before
     assert report["written"] == report["found"] > 0
     assert report["refused"] == []
 
     assert "WRONGPASS" in members.client('primary.get("game")') or "invalid" in members.client('primary.get("game")')
-    assert members.client('primary.get("game").decode()', password=f"{CANARY}-celery") == "uno"
+    assert members.client('primary.get("game").decode()', password=password["celery"]) == "uno"
     # The links and the Sentinels live on the new ones.
-    assert members.client("primary.wait(2, 5000)", password=f"{CANARY}-celery") == 2
+    assert members.client("primary.wait(2, 5000)", password=password["celery"]) == 2
 
 
 def test_two_running_primaries_are_named(members, hosts, run):

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.redis_members import SET, Members, RedisError, ResponseError, follow, state_of
+from ansible.module_utils.redis_members import OPTIONS, Members, RedisError, ResponseError, follow, state_of
 
 DOCUMENTATION = """
 module: redis_member
@@ -23,6 +23,10 @@ options:
   set:
     description: The set, as the module C(redis_primary) takes it.
     type: dict
+    required: true
+  admin_password:
+    description: As the module C(redis_primary) takes it.
+    type: str
     required: true
   restart:
     description: Whether to restart the member first.
@@ -44,6 +48,7 @@ EXAMPLES = """
 - name: Restart the member
   redis_member:
     set: "{{ set }}"
+    admin_password: "{{ password }}"
     restart: true
   throttle: 1
 """
@@ -278,8 +283,8 @@ def pause(client):
 def main():
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={
-            "set": SET,
+        argument_spec=OPTIONS
+        | {
             "restart": {"type": "bool", "default": False},
             "unless_primary": {"type": "bool", "default": False},
             "unit": {"type": "str", "default": "redis-server"},

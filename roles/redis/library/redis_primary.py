@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.redis_members import SET, Members, Redis, follow
+from ansible.module_utils.redis_members import OPTIONS, Members, Redis, follow
 
 DOCUMENTATION = """
 module: redis_primary
@@ -45,14 +45,14 @@ options:
         description: The name by which Sentinel knows the primary.
         type: str
         required: true
-      admin_password:
-        description: The password of the user C(admin). That of the last complete run will do too.
-        type: str
-        required: true
       timeout:
         description: How long to wait, in seconds.
         type: int
         required: true
+  admin_password:
+    description: The password of the user C(admin). That of the last complete run will do too.
+    type: str
+    required: true
   found:
     description: Whether to found the set if there is no primary.
     type: bool
@@ -69,6 +69,7 @@ EXAMPLES = """
 - name: See who is the primary
   redis_primary:
     set: "{{ set }}"
+    admin_password: "{{ password }}"
   register: seen
 """
 
@@ -162,8 +163,8 @@ def found(module, members):
 def main():
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={
-            "set": SET,
+        argument_spec=OPTIONS
+        | {
             "found": {"type": "bool", "default": False},
             "data": {"type": "path", "default": "/var/lib/redis"},
         },

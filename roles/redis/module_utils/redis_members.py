@@ -22,19 +22,23 @@ CONNECT_SECONDS = 2
 ANSWER_SECONDS = 5
 POLL_SECONDS = 0.3
 
-SET = {
-    "type": "dict",
-    "required": True,
-    "options": {
-        "address": {"type": "str", "required": True},
-        "members": {"type": "list", "elements": "str", "required": True},
-        "port": {"type": "int", "required": True},
-        "sentinel_port": {"type": "int", "required": True},
-        "primary_name": {"type": "str", "required": True},
-        "admin_password": {"type": "str", "required": True, "no_log": True},
-        "timeout": {"type": "int", "required": True},
+OPTIONS = {
+    "set": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "address": {"type": "str", "required": True},
+            "members": {"type": "list", "elements": "str", "required": True},
+            "port": {"type": "int", "required": True},
+            "sentinel_port": {"type": "int", "required": True},
+            "primary_name": {"type": "str", "required": True},
+            "timeout": {"type": "int", "required": True},
+        },
     },
+    # Not below set: Ansible logs a dict as Python writes it, with backslashes doubled, and misses the password in it.
+    "admin_password": {"type": "str", "required": True, "no_log": True},
 }
+"""The options that all modules have."""
 
 
 class Denied(RedisError):
@@ -56,9 +60,9 @@ class Members:
         self.sentinel_port = values["sentinel_port"]
         self.name = values["primary_name"]
         self.timeout = values["timeout"]
-        self.passwords = [values["admin_password"]]
+        self.passwords = [module.params["admin_password"]]
         if REMEMBERED.exists():
-            self.passwords.append(REMEMBERED.read_text())
+            self.passwords.append(REMEMBERED.read_text(encoding="utf-8"))
         self.deadline = time.monotonic() + self.timeout
         self.answers = {}
         self.views = {}
@@ -175,4 +179,4 @@ def follow(client, primary, port):
         both.execute()
 
 
-__all__ = ["ADMIN", "SET", "Denied", "Members", "Redis", "RedisError", "ResponseError", "follow", "state_of"]
+__all__ = ["ADMIN", "OPTIONS", "Denied", "Members", "Redis", "RedisError", "ResponseError", "follow", "state_of"]
