@@ -36,6 +36,7 @@ MISTAKES = {
         "old": SHOP | {"port": 70, "probe": {"protocol": "gopher"}},
         "hungry": SHOP | {"limits": {"memory": "plenty"}},
         "mute": SHOP | {"probe": {"protocol": "tcp"}},
+        "both": SHOP | {"probe": {"protocol": "tcp", "command": "/bin/true"}},
     },
     "site_secret_key": "{{ vault_site_secret_key }}",
 }
@@ -50,6 +51,7 @@ COMPLAINTS = [
     "services.mistyped.prot is not a key of the catalogue. Did you mean port?",
     "services.old in the catalogue: value of protocol must be one of",
     "services.hungry in the catalogue: argument 'memory' is of type str",
+    "services.both in the catalogue: parameters are mutually exclusive: protocol|command",
     "services.mute has a probe and no port that it could ask.",
     "vault_site_secret_key",
 ]

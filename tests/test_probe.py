@@ -89,6 +89,22 @@ def test_a_service_without_a_port_is_asked_of_systemd(monkeypatch, code, said, w
     assert answer["said"] == (said if well else f"famigo-worker is {said or 'unknown'}")
 
 
+@pytest.mark.parametrize(
+    ("line", "well", "said"),
+    [
+        ("/bin/echo it works | x=1", True, "it works"),
+        ("/usr/bin/env sh -c exit\\ 1", True, "exit code 1"),
+        ("/bin/ls /nowhere", False, "exit code 2"),
+        ("/bin/sleep 9", False, "no answer within 0.5 s"),
+        ("/nowhere/check", False, "No such file or directory"),
+    ],
+)
+def test_a_command_is_run_as_a_plugin_of_nagios(line, well, said):
+    answer = probe.ask("mail", {"probe": {"command": line}}, "127.0.0.1", "famigo.com", 0.5)
+    assert answer["well"] is well
+    assert said in answer["said"]
+
+
 def test_a_closed_port_is_unwell_and_says_so():
     answer = probe.ask("gone", {"port": 1, "probe": {"protocol": "tcp"}}, "127.0.0.1", "famigo.com", 2)
     assert not answer["well"]

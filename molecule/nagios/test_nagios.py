@@ -101,6 +101,7 @@ def test_everything_that_the_variables_name_is_watched_and_well(sentinel, variab
         "queue",
         "ssh",
         "shop",
+        "till",
         "queue length",
         "queue set",
         "front page",

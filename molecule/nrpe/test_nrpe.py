@@ -64,9 +64,10 @@ def test_arguments_are_not_taken(ask):
 
 
 def test_a_unit_that_fails_is_critical_and_told_once(host, ask):
-    assert ask("unit_shop") == (0, "active")
+    assert ask("service_shop") == (0, "active")
+    assert ask("service_mail") == (0, "three words")
     host.check_output("systemctl kill --signal=KILL shop")
-    assert ask("unit_shop") == (2, "failed")
+    assert ask("service_shop") == (2, "failed")
     assert ask("failed_units")[0] == 0
     host.check_output("systemctl start shop")
     host.run("systemd-run --unit=other false")
@@ -110,7 +111,7 @@ def test_bad_values_are_refused_by_name_before_anything_changes(host, run, ask, 
         ({"nrpe_limits": {"disk": {"warning": 5, "critical": 10}}}, "nrpe_limits['disk']"),
         ({"nrpe_limits": {"dsik": {"warning": 5, "critical": 1}}}, "nrpe_limits['dsik']"),
         ({"nrpe_allowed_hosts": ["everybody"]}, "nrpe_allowed_hosts"),
-        ({"nrpe_units": {"shop": "shop; reboot"}}, "nrpe_units"),
+        ({"nrpe_services": {"shop": {"unit": "shop; reboot"}}}, "nrpe_services"),
         ({"nrpe_commands": {"load": "/bin/true"}}, "nrpe_commands"),
         ({"nrpe_certificate": CANARY}, "nrpe_certificate"),
     ):

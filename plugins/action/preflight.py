@@ -57,13 +57,15 @@ CATALOGUE = {
         "options": {
             "protocol": {
                 "type": "str",
-                "required": True,
                 "choices": ["http", "https", "memcached", "mongodb", "redis", "ssh", "tcp"],
             },
             "path": {"type": "str"},
             "status": {"type": "int"},
             "content": {"type": "str"},
+            "command": {"type": "str"},
         },
+        "required_one_of": [["protocol", "command"]],
+        "mutually_exclusive": [["protocol", "command"]],
     },
     "limits": {"type": "dict", "options": {"memory": {"type": "int"}, "cpu": {"type": "int"}}},
 }
@@ -138,7 +140,7 @@ class ActionModule(ActionBase):
             known = {key: value for key, value in service.items() if key in CATALOGUE}
             for message in ArgumentSpecValidator(CATALOGUE).validate(known).error_messages:
                 yield f"services.{name} in the catalogue: {message}"
-            if "probe" in service and "port" not in service:
+            if "protocol" in service.get("probe", {}) and "port" not in service:
                 yield f"services.{name} has a probe and no port that it could ask."
             for group in (service.get("group"), *service.get("clients", [])):
                 if group not in groups and group != "anywhere":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import ssl
 import struct
@@ -26,6 +27,7 @@ options:
         (answers, and not without a login), V(ssh) and V(tcp).
       - Over HTTP, C(probe.path) must be answered with C(probe.status), or any from 200 to 399 if that is not given, and
         with a body that holds C(probe.content). Certificates are not verified, since the host is asked by its address.
+      - C(probe.command), in place of a protocol, is run as a plugin of Nagios: 0 (well) and 1 (a warning) will do.
     type: dict
     required: true
   address:
@@ -155,6 +157,18 @@ PROTOCOLS = {
 }
 
 
+def command(line, timeout):
+    """Run a plugin of Nagios, and return the first line that it prints, without figures."""
+    try:
+        done = subprocess.run(shlex.split(line), capture_output=True, text=True, check=False, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise Unwell(f"no answer within {timeout:g} s") from None
+    said = done.stdout.partition("\n")[0].partition("|")[0].strip() or f"exit code {done.returncode}"
+    if done.returncode not in (0, 1):
+        raise Unwell(said)
+    return said
+
+
 def unit_state(unit):
     """Return what systemd says of a unit that is active."""
     done = subprocess.run(["/usr/bin/systemctl", "is-active", unit], capture_output=True, text=True, check=False)
@@ -167,7 +181,9 @@ def ask(name, service, address, http_host, timeout):
     """Return what became of asking one service."""
     started = time.monotonic()
     try:
-        if "probe" in service:
+        if "command" in service.get("probe", {}):
+            said = command(service["probe"]["command"], timeout)
+        elif "probe" in service:
             with socket.create_connection((address, service["port"]), timeout=timeout) as connection:
                 said = PROTOCOLS[service["probe"]["protocol"]](connection, service["probe"], http_host)
         else:
@@ -191,8 +207,9 @@ def main():
     )
     services = module.params["services"]
     for name, service in services.items():
-        protocol = service["probe"].get("protocol") if "probe" in service else "tcp"
-        if protocol not in PROTOCOLS:
+        probe = service.get("probe", {"protocol": "tcp"})
+        protocol = probe.get("protocol")
+        if "command" not in probe and protocol not in PROTOCOLS:
             module.fail_json(
                 msg=f"services: {name}.probe.protocol is {protocol!r}; it can be one of: {', '.join(sorted(PROTOCOLS))}"
             )
