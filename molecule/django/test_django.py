@@ -65,6 +65,11 @@ def test_a_page_sees_the_environment_exactly(hosts, variables):
         assert host.file(f"{HOME}{page['style']}").mode & 0o044
 
 
+def test_a_page_sees_the_path_and_the_query_as_they_were_sent(host):
+    status, body = get(host, "/sent//a%0Ab/../%C3%A9/%252f?next=/x?y=%0A")
+    assert (status, json.loads(body)) == ("200 OK", {"path": "/sent//a\nb/../é/%2f", "query": "next=/x?y=%0A"})
+
+
 def test_only_the_web_server_may_connect(host):
     assert client(host, "get", "/", user="www-data").succeeded
     refused = client(host, "get", "/", user="nobody")
@@ -156,7 +161,7 @@ BAD = {
     "no-such-version": "django_version: file:///srv/git/tiny.git has no branch and no tag no-such-version",
     "0" * 40: "django_version: " + "0" * 40,
     "broken": "No module named 'an_engine_that_is_missing'",
-    "unready": "unready does not answer /readyz as it should",
+    "unready": "It said: ERROR:root:No engine. ERROR:django.request:Service Unavailable: /readyz one /readyz of",
     "unready-live": "tiny runs unready-live now, and is not well. It was put back on",
     "dead-live": "RuntimeError: no life without ***",
     "wrong-hash": "THESE PACKAGES DO NOT MATCH THE HASHES",

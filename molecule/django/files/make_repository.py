@@ -17,7 +17,11 @@ VERSIONS = {
     "v2": (RELEASE, "one", "two"),
     "v3": (RELEASE, "one", "three"),
     "broken": ("project/tiny/wsgi.py", "application =", "import an_engine_that_is_missing\n\napplication ="),
-    "unready": (RELEASE, "return True", "return False"),
+    "unready": (
+        RELEASE,
+        "return True",
+        'import logging\n\n    logging.error("No engine.")\n    return False',
+    ),
     # Well as long as it is asked alone, and not behind flup.
     "unready-live": (RELEASE, "return True", 'return not environ["wsgi.multiprocess"]'),
     # Loads as long as it is not for the service.

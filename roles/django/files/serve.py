@@ -12,6 +12,7 @@ module:name of the callable. What follows `python` is for the virtualenv's Pytho
 
 import contextlib
 import importlib
+import logging
 import os
 import secrets
 import signal
@@ -20,6 +21,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from urllib.parse import unquote
 from wsgiref.util import setup_testing_defaults
 
 
@@ -76,6 +78,8 @@ def check(application, host, path, seconds):
             return
         if time.monotonic() > until:
             sys.exit(f"{body[:500].decode(errors='replace')}\n{path} of {host} answers {status}.")
+        # The next attempts would log the same.
+        logging.disable()
         time.sleep(1)
 
 
@@ -98,6 +102,12 @@ def serve(application, workers, requests):
             # Not all at the same time.
             self._maxRequests += secrets.randbelow(self._maxRequests // 10 + 1)
             super()._child(sock, parent)
+
+        def _sanitizeEnv(self, environ):
+            # The web server resolves what its PATH_INFO has, such as "//". Here it is as sent, or as a rule rewrote it.
+            target = environ.get("REDIRECT_URI") or environ["REQUEST_URI"]
+            environ["PATH_INFO"] = unquote(target.partition("?")[0], "latin-1")
+            super()._sanitizeEnv(environ)
 
         def _reapChildren(self):
             # A worker that closed its end is exiting. It is replaced at once, not after the next time-out.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.http import HttpResponse, JsonResponse
 from django.templatetags.static import static
-from django.urls import path
+from django.urls import path, re_path
 
 from tiny import release
 
@@ -41,9 +41,20 @@ def write(request):
     return HttpResponse("written")
 
 
+def sent(request, rest):
+    """Tell what the request says."""
+    return JsonResponse({"path": request.path, "query": request.META["QUERY_STRING"]})
+
+
 def ready(request):
     """Tell whether the site is well."""
     return HttpResponse(release.NAME, status=200 if release.is_ready(request.META) else 503)
 
 
-urlpatterns = [path("", home), path("slow", slow), path("write", write), path("readyz", ready)]
+urlpatterns = [
+    path("", home),
+    path("slow", slow),
+    path("write", write),
+    path("readyz", ready),
+    re_path("(?s)^sent(.*)$", sent),
+]
