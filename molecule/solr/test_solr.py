@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import tarfile
 import time
@@ -84,10 +85,10 @@ class Search:
         """Add a game as the application does."""
         self.ask(name, "games/update?commitWithin=100", "site", json.dumps([{"slug": slug, "title": title}]))
 
-    def wait(self, name):
+    def wait(self, name, status=200):
         """Wait until the core of a host answers."""
-        ping = (f"{self.url[name]}/games/admin/ping", "admin", None)
-        eventually(lambda: self.send(ping, on=name)[0][0] == 200, 60, f"the core of {name} answers")
+        ping = (f"{self.url[name]}/games/admin/ping", "", None)
+        eventually(lambda: self.send(ping, on=name)[0][0] == status, 60, f"the core of {name} answers {status}")
 
     def find(self, words, name, user="site"):
         """Return the games that a host finds."""
@@ -110,6 +111,13 @@ class Search:
     def heap(self, name):
         """Return the heap of a running Solr, in MiB."""
         return self.ask(name, "admin/info/system")["jvm"]["memory"]["raw"]["max"] // 2**20
+
+    def damage(self, name, pattern, command):
+        """Have a shell command damage the newest file of the index that fits the pattern: $file, of $size bytes."""
+        index = self.ask(name, "admin/cores?action=STATUS&core=games")["status"]["games"]["index"]
+        folder = re.search(r"@(/[^ )]+)", index["directory"])[1]
+        find = f"file=$(ls --sort=time {folder}/{pattern} | head -n 1) && size=$(stat --format %s $file)"
+        self.hosts[name].check_output(f"{find} && {command}")
 
     def wipe(self, name, *paths):
         """Make the host blank, as far as Solr is concerned."""
@@ -141,6 +149,7 @@ def test_everybody_may_do_what_he_needs_and_no_more(search):
     leader, add = search.url[LEADER], json.dumps([{"slug": "tres", "title": "Tres"}])
     paths = {
         "health": "admin/info/health",
+        "ping": "games/admin/ping",
         "search": "games/select?q=*:*",
         "update": "games/update",
         "copy": "games/replication?command=indexversion",
@@ -157,10 +166,10 @@ def test_everybody_may_do_what_he_needs_and_no_more(search):
         "v2 schema": "____v2/cores/games/schema",
     }
     allowed = {
-        "": {"health"},
-        "site": {"health", "search", "update"},
-        "replication": {"health", "copy", "fetch"},
-        "watch": {"health", "search", "copy"},
+        "": {"health", "ping"},
+        "site": {"health", "ping", "search", "update"},
+        "replication": {"health", "ping", "copy", "fetch"},
+        "watch": {"health", "ping", "search", "copy"},
         "site:guess": set(),
         "admin:": set(),
         "nobody:nothing": set(),
@@ -175,6 +184,34 @@ def test_everybody_may_do_what_he_needs_and_no_more(search):
     assert done == allowed
     whole = [paths[what] for what in ("overlay", "users", "v2 schema")]
     assert [answer[0] for answer in search.send(*((f"{leader}/{path}", "admin", None) for path in whole))] == [200] * 3
+
+
+def test_a_ping_says_whether_the_core_is_well_and_does_nothing_else(search, games):
+    overlay = "file=configoverlay.json"
+    requests = {
+        "": None,
+        "isShard=true&fl=*": None,
+        f"isShard=true&qt=/admin/file&{overlay}": None,
+        f"{overlay}&json=%7Bparams:%7BisShard:true,qt:%27/admin/file%27%7D%7D": None,
+        "qt=/update&commit=true": json.dumps([{"slug": "intruder", "title": "The Intruder"}]),
+    }
+    ping = f"{search.url[LEADER]}/games/admin/ping"
+    answers = search.send(*((f"{ping}?{query}", "", body) for query, body in requests.items()))
+    assert answers[0][0] == 200
+    assert not [text for _, text in answers if "The Uno" in text or search.passwords["replication"] in text]
+    assert search.find("*:*", LEADER) == games
+
+
+def test_nobody_changes_through_the_api_what_the_files_say(search):
+    edits = {
+        "admin/authentication": {"set-user": {"eve": "secret"}},
+        "admin/authorization": {"set-permission": {"name": "read", "role": None}},
+        "games/config": {"set-user-property": {"update.autoCreateFields": "true"}},
+        "games/schema": {"add-field": {"name": "maker", "type": "string"}},
+    }
+    requests = [(f"{search.url[LEADER]}/{path}", "admin", json.dumps(edit)) for path, edit in edits.items()]
+    assert [status >= 400 for status, _ in search.send(*requests)] == [True] * len(edits)
+    assert search.send((f"{search.url[LEADER]}/games/select?q=*:*", "", None))[0][0] == 401
 
 
 def test_listens_where_it_is_told_to_and_runs_as_its_own_user(search, hosts, variables):
@@ -242,9 +279,11 @@ def test_a_reload_that_a_killed_run_owes_is_made_good(search, run):
     assert "title" in [field["name"] for field in search.ask(LEADER, "games/schema/fields")["fields"]]
 
 
-def test_a_copy_that_a_killed_run_began_is_finished(search, games, run):
+def test_a_copy_that_a_killed_run_began_is_finished_and_what_somebody_broke_is_put_back(search, games, run):
     search.ask(LEADER, "admin/cores?action=RENAME&core=games&other=games.joining")
-    done = run(limit=LEADER)
+    search.ask(LEADER, "games.joining/replication?command=disablereplication")
+    search.ask(FOLLOWER, "games/replication?command=disablepoll")
+    done = run()
     assert done.ok, done.output
     search.add("seis", "Seis")
     assert search.finds("seis", "seis", FOLLOWER)
@@ -312,6 +351,36 @@ def test_a_leader_that_lost_its_data_does_not_cost_the_followers_theirs(search, 
     assert done.ok, done.output
     assert search.find("*:*", LEADER) == games
     assert search.find("*:*", FOLLOWER) == games
+
+
+def test_a_damaged_follower_is_unwell_until_a_run_copies_the_index_anew(search, games, run):
+    search.damage(
+        FOLLOWER, "*.fnm", "dd if=/dev/zero of=$file bs=1 seek=$((size / 2)) count=16 conv=notrunc status=none"
+    )
+    search.hosts[FOLLOWER].check_output("systemctl restart solr")
+    search.wait(FOLLOWER, 500)
+    assert search.find("*:*", LEADER) == games
+    done = run(limit=FOLLOWER)
+    assert done.ok, done.output
+    assert "is damaged (org.apache.lucene.index.CorruptIndexException: " in done.message
+    assert search.find("*:*", FOLLOWER) == games
+    assert not search.hosts[FOLLOWER].file("/var/solr/data/games/data.damaged").exists
+
+
+def test_a_damaged_leader_takes_the_index_of_a_follower(search, games, run, variables):
+    search.damage(LEADER, "segments_*", "truncate --size $((size / 2)) $file")
+    # Both runs restart Solr: what hosts it may talk to is another matter.
+    alone = run({"solr_members": [variables(LEADER, "address")]}, limit=LEADER)
+    assert not alone.ok
+    assert "no other member has one to give" in alone.message
+    assert search.find("*:*", FOLLOWER) == games
+
+    done = run(limit=LEADER)
+    assert done.ok, done.output
+    assert "Its files are in /var/solr/data/games/data.damaged now" in done.message
+    assert search.find("*:*", LEADER) == search.find("*:*", FOLLOWER) == games
+    search.add("ocho", "Ocho")
+    assert search.finds("ocho", "ocho", FOLLOWER)
 
 
 def test_a_corrupted_tarball_is_refused_with_the_old_version_still_running(search, host, run):

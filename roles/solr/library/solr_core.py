@@ -30,6 +30,9 @@ description:
     writes to it or copies it until then. If no member has an index, it starts with an empty one. All must answer for
     that.
   - Waits until a follower without an index has copied the leader's.
+  - An index that Solr can't read is set aside if another member has one to give, and the host is treated as one without
+    an index. On the leader the damaged files stay beside the new ones.
+  - Switches the copying on again if somebody has switched it off through the API.
 options:
   name:
     description: The core's name.
@@ -108,6 +111,30 @@ reindex:
 OVERLAY = "configoverlay.json"
 USER = "solr"
 
+# The handlers that ask the core for a query. Anybody may ping, so nothing of the request may say which handler answers,
+# or that a shard is asked, whose answer holds the documents.
+PING = {
+    "/admin/ping": {
+        "name": "/admin/ping",
+        "class": "solr.PingRequestHandler",
+        "invariants": {"qt": "/admin/ping/query", "isShard": False},
+    },
+    "/admin/ping/query": {
+        "name": "/admin/ping/query",
+        "class": "solr.SearchHandler",
+        "components": ["query"],
+        "invariants": {"q": "*:*", "rows": 0, "distrib": False, "shards": ""},
+    },
+}
+
+# What Java calls it if files of an index are overwritten, cut off or missing.
+DAMAGE = (
+    "org.apache.lucene.index.CorruptIndexException",
+    "org.apache.lucene.index.IndexNotFoundException",
+    "java.io.EOFException",
+    "java.nio.file.NoSuchFileException",
+)
+
 ANSWER_SECONDS = 60
 POLL_SECONDS = 0.5
 
@@ -115,9 +142,11 @@ POLL_SECONDS = 0.5
 class Refused(Exception):
     """Solr answered, and did not do what it was asked."""
 
-    def __init__(self, status, reason):
+    def __init__(self, status, reason, trace=""):
         super().__init__(reason)
         self.status = status
+        causes = [line for line in trace.splitlines() if line.startswith("Caused by: ")]
+        self.cause = causes[-1].removeprefix("Caused by: ") if causes else ""
 
 
 class Node:
@@ -143,8 +172,8 @@ class Node:
         except ValueError:
             content = {}
         if answer.status != 200:
-            reason = content.get("error", {}).get("msg") or f"{answer.status} {answer.reason}"
-            raise Refused(answer.status, reason)
+            error = content.get("error", {})
+            raise Refused(answer.status, error.get("msg") or f"{answer.status} {answer.reason}", error.get("trace", ""))
         return content
 
     def index_version(self, core, **options):
@@ -172,6 +201,8 @@ class Core:
         self.node = self.member(options["host"], "admin", options["admin_password"])
         self.folder = Path(options["home"]) / self.name
         self.conf = self.folder / "conf"
+        self.data = self.folder / "data"
+        self.damaged = self.folder / "data.damaged"
         # The files that Solr last accepted, while it is not known whether it accepts the new ones.
         self.accepted = self.folder / "conf.accepted"
         self.deadline = time.monotonic() + options["timeout"]
@@ -210,7 +241,7 @@ class Core:
                 # Rather do nothing than write that down, should the leader ever say that it has nothing.
                 "skipCommitOnLeaderVersionZero": True,
             }
-        content = {"requestHandler": {"/replication": handler}}
+        content = {"requestHandler": {"/replication": handler} | PING}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
         for name in sorted(files):
             digest.update(f"\0{name}\0{len(files[name])}\0".encode() + files[name])
@@ -329,12 +360,52 @@ class Core:
 
     def has_files_of_an_index(self):
         """Whether there is an index on disk. A new and empty one has the first generation."""
-        return any(path.name != "segments_1" for path in self.folder.glob("data/index*/segments_*"))
+        return any(path.name != "segments_1" for path in self.data.glob("index*/segments_*"))
 
-    def versions(self):
-        """Return the version of every other member's index, once all of them answer."""
+    def damage(self, names):
+        """Return what Solr says of an index that it can't read; nothing if it can, or if something else is wrong."""
+        for name in names:
+            try:
+                self.node.ask(f"{name}/admin/ping")
+            except Refused as error:
+                if error.cause.startswith(DAMAGE) and str(self.data.resolve()) in error.cause:
+                    return error.cause
+        return None
+
+    def set_aside(self, damage, names):
+        """Take the damaged index away, if there is another to take its place."""
+        problem = f"The index of {self.name} on this host is damaged ({damage})"
+        leader = self.module.params["leader"]
+        if not any(self.versions(problem, None if self.leads else [leader]).values()):
+            giver = "no other member" if self.leads else f"not even the leader, {leader},"
+            self.fail(
+                f"{problem}, and {giver} has one to give, so it was left as it is. Restore {self.data} from a backup,"
+                " or remove it to index anew; then restart Solr, and run again."
+            )
+        self.actions.append("set the damaged index aside")
+        if self.module.check_mode:
+            return
+        for name in names:
+            reason = self.change("UNLOAD", name, core=name)
+            if reason:
+                self.fail(f"{problem}, and Solr does not let go of it: {reason}")
+        # Solr leaves that of a core which it could not load.
+        (self.folder / "core.properties").unlink(missing_ok=True)
+        if self.data.exists():
+            shutil.rmtree(self.damaged, ignore_errors=True)
+            self.data.rename(self.damaged)
+        outcome = (
+            f"Its files are in {self.damaged} now. What no other member had copied from it must be indexed anew."
+            if self.leads
+            else "It is copied anew from the leader."
+        )
+        self.module.warn(f"{problem}. {outcome}")
+
+    def versions(self, problem, hosts=None):
+        """Return the version of the index of these hosts, or every other member, once all of them answer."""
         versions = {}
-        silent = {host: "" for host in self.module.params["members"] if host != self.module.params["host"]}
+        others = [host for host in self.module.params["members"] if host != self.module.params["host"]]
+        silent = dict.fromkeys(hosts or others, "")
         while silent:
             for host in list(silent):
                 try:
@@ -347,15 +418,15 @@ class Core:
             if silent and (self.module.check_mode or self.over()):
                 reasons = "; ".join(f"{host}: {reason}" for host, reason in silent.items())
                 self.fail(
-                    "This host is to lead and has no index, and it can't be told whether another member has one, which"
-                    f" did not say so within {self.module.params['timeout']} seconds: {reasons}. All of solr_members"
-                    " must run for that; take out those that are gone for good."
+                    f"{problem}, and it can't be told whether another member has one, which did not say so within"
+                    f" {self.module.params['timeout']} seconds: {reasons}. All of solr_members must run for that; take"
+                    " out those that are gone for good."
                 )
         return versions
 
     def join(self, names):
         """Take the newest index that another member has, under another name; then take the core's name."""
-        versions = self.versions()
+        versions = self.versions("This host is to lead and has no index")
         best = max(versions, key=versions.get, default=None)
         if not best or not versions[best]:
             if self.joining in names:
@@ -391,23 +462,48 @@ class Core:
         """Bring the core in line."""
         leader = self.module.params["leader"]
         names = self.names()
+        damage = self.damage(names)
+        if damage:
+            self.set_aside(damage, names)
+            names = self.names()
         if self.leads and (self.joining in names or not (names or self.has_files_of_an_index())):
             self.join(names)
         elif self.joining in names:
             self.rename(self.joining, self.name)
         self.apply(self.name, None if self.leads else leader)
+        self.switch_on()
         if not self.leads and not self.module.check_mode:
-            self.follow(leader)
+            self.follow(leader, bool(damage))
 
-    def follow(self, leader):
-        """Wait until a follower that has nothing has what the leader has, if that answers."""
+    def follow(self, leader, replaces):
+        """Wait until a follower that has nothing has what the leader has, if that answers, or if this is a repair."""
         if self.node.index_version(self.name):
             return
         try:
             if self.member(leader).index_version(self.name, seconds=5):
                 self.copy(self.name, self.member(leader))
-        except (Refused, OSError, HTTPException):
+        except (Refused, OSError, HTTPException) as error:
+            if replaces:
+                self.fail(f"{self.name} did not copy the index of {leader} in place of the damaged one: {error}")
             return
+        if replaces:
+            shutil.rmtree(self.damaged)
+
+    def switch_on(self):
+        """Have the core hand its index out, and copy the leader's, whatever it was told through the API."""
+        try:
+            details = self.node.ask(f"{self.name}/replication", command="details", follower="false")["details"]
+        except Refused:
+            # A dry run, in which the core stays as it is.
+            return
+        commands = []
+        if details["leader"]["replicationEnabled"] == "false":
+            commands.append("enablereplication")
+        if details.get("follower", {}).get("isPollingDisabled") == "true":
+            commands.append("enablepoll")
+        self.actions += commands
+        for command in [] if self.module.check_mode else commands:
+            self.node.ask(f"{self.name}/replication", command=command)
 
 
 def read(folder):
