@@ -12,6 +12,8 @@ from twin import eventually
 
 LEADER, FOLLOWER = "solr1", "solr2"
 CANARY = "CanaryInTheCoalMine"
+# What means something to a shell, a URL, JSON, XML, Python or Solr, or has no place in ASCII or Latin-1.
+ODD = CANARY + """% $ ${x} " ' \\ : / @ # ? & < ü€"""
 VERSION, OLDER = "9.10.1", "9.9.0"
 
 # Send the requests one after the other; print the status and what was said of each.
@@ -283,6 +285,8 @@ def test_a_copy_that_a_killed_run_began_is_finished_and_what_somebody_broke_is_p
     search.ask(LEADER, "admin/cores?action=RENAME&core=games&other=games.joining")
     search.ask(LEADER, "games.joining/replication?command=disablereplication")
     search.ask(FOLLOWER, "games/replication?command=disablepoll")
+    folder = "/var/solr/data/games"
+    search.hosts[LEADER].check_output(f"chown -R root: {folder}/data {folder}/core.properties")
     done = run()
     assert done.ok, done.output
     search.add("seis", "Seis")
@@ -292,9 +296,9 @@ def test_a_copy_that_a_killed_run_began_is_finished_and_what_somebody_broke_is_p
 
 def test_a_restart_that_a_killed_run_owes_is_made_good_with_new_passwords_that_are_not_told(search, games, converge):
     new = {
-        "solr_admin_password": f"{CANARY}1",
-        "solr_replication_password": f"{CANARY}2",
-        "solr_users": [{"name": "site", "password": f"{CANARY}3"}, {"name": "second", "password": f"{CANARY}4"}],
+        "solr_admin_password": f"{ODD}1",
+        "solr_replication_password": f"{ODD}2",
+        "solr_users": [{"name": "site", "password": f"{ODD}3"}, {"name": "second", "password": f"{ODD}4"}],
         "solr_heap": 300,
     }
     assert converge(new, crash_after="Say who may do what").killed
@@ -303,16 +307,18 @@ def test_a_restart_that_a_killed_run_owes_is_made_good_with_new_passwords_that_a
     assert done.ok, done.output
     assert CANARY not in done.output
 
-    requests = [(f"{search.url[LEADER]}/games/select?q=*:*", user, None) for user in ("site", f"second:{CANARY}4")]
+    requests = [(f"{search.url[LEADER]}/games/select?q=*:*", user, None) for user in ("site", f"second:{ODD}4")]
     assert [answer[0] for answer in search.send(*requests)] == [401, 200]
     old = dict(search.passwords)
-    search.passwords |= {"admin": f"{CANARY}1", "replication": f"{CANARY}2", "site": f"{CANARY}3"}
+    search.passwords |= {"admin": f"{ODD}1", "replication": f"{ODD}2", "site": f"{ODD}3"}
     try:
         assert search.heap(LEADER) == 300
         search.add("cuatro", "Cuatro")
         assert search.finds("cuatro", "cuatro", FOLLOWER)
     finally:
         search.passwords = old
+    for host in search.hosts.values():
+        assert host.run("cat /var/log/solr/*.log | grep -c %s", CANARY).stdout.strip() == "0"
 
 
 def test_a_blank_leader_gets_the_index_from_a_follower_before_anybody_copies_it(search, games, run):
@@ -415,7 +421,9 @@ def test_an_upgrade_keeps_the_documents_and_searches_go_on(search, games, run):
 
 def test_a_version_that_does_not_run_is_taken_back(search, games, run, tmp_path):
     launcher = tmp_path / "solr"
-    launcher.write_text("#!/bin/sh\necho no life in this one >&2\nexit 1\n")
+    launcher.write_text(
+        "#!/bin/sh\necho no life in this one >&2\necho nor any hope >> /var/log/solr/solr.log\nexit 1\n"
+    )
     launcher.chmod(0o755)
     tarball = tmp_path / "solr.tgz"
     with tarfile.open(tarball, "w:gz") as archive:
@@ -426,6 +434,7 @@ def test_a_version_that_does_not_run_is_taken_back(search, games, run, tmp_path)
     assert not failed.ok
     assert f"It was put back on {VERSION}" in failed.message
     assert "no life in this one" in failed.message
+    assert "nor any hope" in failed.message
     search.wait(FOLLOWER)
     assert search.version(FOLLOWER) == VERSION
     assert search.find("*:*", FOLLOWER) == games
@@ -452,6 +461,7 @@ def test_a_java_that_is_too_old_is_refused(host, run):
         ("solr_heap", 10_000_000),
         ("solr_admin_password", None),
         ("solr_users", [{"name": "admin", "password": CANARY}]),
+        ("solr_users", [{"name": "site", "password": f"{CANARY} "}]),
     ],
 )
 def test_a_bad_value_is_refused_and_no_secret_told(run, variable, value):
