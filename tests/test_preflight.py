@@ -17,8 +17,9 @@ def preflight(playbook, variables, *arguments, **environment):
     return playbook("playbooks/preflight.yml", "--extra-vars", json.dumps(variables), *arguments, **environment)
 
 
-def test_the_inventory_passes(playbook):
-    done = preflight(playbook, {})
+def test_the_inventory_passes_and_extra_variables_are_of_their_types(playbook):
+    extra = ["redis_timeout=60", "solr_allow_jump=false", "mongodb_cache_size=0.5", "site_task_seconds=30"]
+    done = preflight(playbook, {}, *(word for pair in extra for word in ("--extra-vars", pair)))
     assert done.returncode == 0, done.stdout
 
 
@@ -108,12 +109,6 @@ def test_a_text_that_stands_for_a_number_or_a_boolean_is_refused_by_name(playboo
     assert done.returncode != 0
     assert not [name for name in texts if f"{name}, a variable of the role" not in done.message], done.message
     assert "changed=0" in done.message
-
-
-def test_extra_variables_are_of_their_types(playbook):
-    extra = ["redis_timeout=60", "solr_allow_jump=false", "mongodb_cache_size=0.5", "site_task_seconds=30"]
-    done = preflight(playbook, {}, *(word for pair in extra for word in ("--extra-vars", pair)))
-    assert done.returncode == 0, done.stdout
 
 
 def test_a_missing_secret_is_named(playbook, tmp_path):
