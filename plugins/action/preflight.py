@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import ipaddress
 from pathlib import Path
@@ -19,8 +20,8 @@ description:
   - Runs on the control machine alone. Reads which roles the site's playbooks give to the host, and checks the host's
     variables against the C(meta/argument_specs.yml) of these roles, for required ones, types, choices and names that no
     role knows. A text is no boolean and no number, whatever it says, for in a condition it is true.
-  - Checks the entries of the service catalogue, that the inventory has the groups that it names, and that the host's
-    C(address) is one of IPv4.
+  - Checks the entries of the service catalogue, that the inventory has the groups that it names, that no two services
+    of the host share a port, and that the host's C(address) is one of IPv4, which no other host has.
   - Finds all mistakes at once, and leaves it to the caller to fail.
 options:
   playbook:
@@ -110,6 +111,7 @@ class ActionModule(ActionBase):
         roles = self.roles_of(host, playbook, task_vars)
 
         mistakes = [*self.catalogue_mistakes(options["services"], task_vars["groups"])]
+        mistakes += self.port_mistakes(host, options["services"], task_vars["group_names"])
         mistakes += self.address_mistakes(host, task_vars)
         mistakes += self.name_mistakes(task_vars, specs)
         for role in roles:
@@ -149,6 +151,20 @@ class ActionModule(ActionBase):
                         f"{suggestion(str(group), groups)} An empty group will do."
                     )
 
+    @staticmethod
+    def port_mistakes(host, services, groups):
+        """Yield the ports at which two units of the host would listen."""
+        units = {}
+        for name, service in services.items():
+            if "port" in service and service.get("group") in (*groups, "all"):
+                units.setdefault(service["port"], {}).setdefault(service.get("unit"), name)
+        for port, names in units.items():
+            if len(names) > 1:
+                yield (
+                    f"{host} runs {' and '.join(names.values())} on the same port, {port}: take one of them to another"
+                    " host, or give it another port in the catalogue."
+                )
+
     def address_mistakes(self, host, variables):
         """Yield what is wrong with the address at which the other hosts reach this one."""
         try:
@@ -161,6 +177,19 @@ class ActionModule(ActionBase):
                 f"address of {host} is {variables['address']}, and must be one of IPv4: the hosts reach each other in a"
                 " private network of IPv4. Visitors may come over IPv6."
             )
+        # Once is enough, as it looks at all hosts.
+        if host == variables["ansible_play_hosts_all"][0]:
+            yield from self.shared_addresses(variables)
+
+    def shared_addresses(self, variables):
+        """Yield the addresses that several hosts have."""
+        hosts = {}
+        for host in variables["groups"]["all"]:
+            with contextlib.suppress(AnsibleError, KeyError):
+                hosts.setdefault(variables["hostvars"][host]["address"], []).append(host)
+        for address, names in hosts.items():
+            if len(names) > 1:
+                yield f"address is {address} for {', '.join(names)}: each host needs one of its own."
 
     @staticmethod
     def name_mistakes(variables, specs):
