@@ -20,6 +20,10 @@ READ = """
 import json, redis, sys
 print(json.dumps([mark.decode() for mark in redis.Redis.from_url(sys.argv[1]).lrange(sys.argv[2], 0, -1)]))
 """
+WAITING = """
+import redis, sys
+print(redis.Redis.from_url(sys.argv[1]).info("clients")["blocked_clients"])
+"""
 
 
 class Tasks:
@@ -41,6 +45,10 @@ class Tasks:
     def marks(self, key):
         """Return the marks under a key: the time, the host and the release of each."""
         return [mark.split() for mark in json.loads(self.python(READ, self.url, key))]
+
+    def waiting_workers(self):
+        """Return how many connections wait at the broker for the next task."""
+        return int(self.python(WAITING, self.url))
 
     def wait(self, key, count=1, seconds=60):
         """Wait until there are so many marks, and return them."""
@@ -142,6 +150,9 @@ def test_killed_and_frozen_units_come_back(hosts, tasks, key, signal):
     before = restarts()
     for host in hosts.values():
         host.check_output(f"systemctl kill --kill-who=all --signal={signal} {units}")
+    if signal == "STOP":
+        # What comes while a frozen worker is still waiting at the broker, for a second, is lost with it.
+        eventually(lambda: tasks.waiting_workers() == 0)
     tasks.python("import redis, sys; redis.Redis.from_url(sys.argv[1]).delete('ticks')", tasks.url)
     tasks.send(["tiny.mark", [key]], ["tiny.long_one", [f"{key}-long", 0]])
     for awaited in (key, f"{key}-long-done", "ticks"):
