@@ -160,6 +160,18 @@ def unplugged(hosts):
 
 
 @pytest.fixture(scope="session")
+def move(hosts, variables):
+    """Take a host from its address to another one, its processes running on: ``move("web1", address)``."""
+
+    def take(name, address):
+        container, network = hosts[name].backend.name, variables(name, "twin_name")
+        docker("network", "disconnect", network, container)
+        docker("network", "connect", "--ip", address, "--alias", name, network, container)
+
+    return take
+
+
+@pytest.fixture(scope="session")
 def run():
     """Run a playbook that changes nothing, or that the test makes good itself: see ``play``."""
     return play

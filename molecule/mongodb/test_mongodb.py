@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 from uuid import uuid4
 
 import pytest
-from twin import docker, eventually
+from twin import eventually
 
 NAMES = ("mongo1", "mongo2", "mongo3")
 CANARY = "CanaryInTheCoalMine"
@@ -95,9 +95,9 @@ def user(password, *roles):
 class ReplicaSet:
     """The set, asked from inside the scenario's hosts."""
 
-    def __init__(self, hosts, variables):
+    def __init__(self, hosts, variables, move):
         self.hosts = hosts
-        self.network = variables("mongo1", "twin_name")
+        self.move = move
         self.address = {name: variables(name, "address") for name in NAMES}
         self.accounts = {user["name"]: user for user in variables("mongo1", "mongodb_users")}
         self.accounts["admin"] = {"database": "admin", "password": variables("mongo1", "mongodb_admin_password")}
@@ -168,21 +168,16 @@ print(json.dumps(sum(games[name].count_documents({"batch": batch}) for name in (
     def moved(self, name):
         """Give a host another address for as long as a block lasts; provide the variables that say so."""
         home = self.address[name]
-        self.move(name, home.rsplit(".", 1)[0] + ".14")
+        self.address[name] = home.rsplit(".", 1)[0] + ".14"
+        self.move(name, self.address[name])
         try:
             yield {
                 "mongodb_members": list(self.address.values()),
                 "mongodb_address": f"{{{{ {json.dumps(self.address)}[inventory_hostname] }}}}",
             }
         finally:
+            self.address[name] = home
             self.move(name, home)
-
-    def move(self, name, address):
-        """Take a host from its address to another one, its processes running on."""
-        container = self.hosts[name].backend.name
-        docker("network", "disconnect", self.network, container)
-        docker("network", "connect", "--ip", address, "--alias", name, self.network, container)
-        self.address[name] = address
 
     def cache(self, at):
         """Return the cache of a running mongod, in GiB."""
@@ -190,8 +185,8 @@ print(json.dumps(sum(games[name].count_documents({"batch": batch}) for name in (
 
 
 @pytest.fixture(scope="session")
-def replica_set(hosts, variables):
-    return ReplicaSet(hosts, variables)
+def replica_set(hosts, variables, move):
+    return ReplicaSet(hosts, variables, move)
 
 
 def test_what_is_written_to_the_set_is_read_from_a_secondary(replica_set):

@@ -292,6 +292,29 @@ def test_a_dead_primary_is_replaced_and_a_run_leaves_it_at_that(members, run, un
     assert members.state() == state
 
 
+def test_a_primary_that_moves_to_another_address_is_followed_by_one_run(members, move, run):
+    name = members.primary()
+    home = members.address[name]
+    members.address[name] = home.rsplit(".", 1)[0] + ".14"
+    move(name, members.address[name])
+    try:
+        followed = run(
+            {
+                "redis_members": list(members.address.values()),
+                "redis_address": f"{{{{ {json.dumps(members.address)}[inventory_hostname] }}}}",
+            }
+        )
+        assert followed.ok, followed.output
+        assert members.all_follow(members.primary())
+        assert members.client("primary.wait(2, 5000)") == 2
+    finally:
+        members.address[name] = home
+        move(name, home)
+    back = run()
+    assert back.ok, back.output
+    assert members.settles(lambda: members.all_follow(members.primary())), members.roles()
+
+
 # The largest things that Redis does at once, before and while the files are rewritten. They end up in all files.
 WORK = """
 def work(name):

@@ -14,7 +14,8 @@ module: redis_member
 short_description: Look after this host's member of a set of Redis
 description:
   - Waits until the Redis of this host is a primary with enough replicas in step, or a replica in step, and its Sentinel
-    knows the other ones and can choose a primary with them. A replica that nobody led to the primary is led there.
+    knows the other ones and can choose a primary with them. A member that nobody led to the primary is led there, be it
+    a former primary at a new address, which the Sentinels do not know.
   - Restarts it before that, if told to. Waits first until the primary has enough replicas without this one, and refuses
     to restart it if that does not come about. A primary hands over first, and becomes a replica.
   - The handing over loses no write. Writes wait while the replicas take over the last ones, and go to the new primary.
@@ -228,6 +229,9 @@ class Member:
             return f"Redis on this host is {state_of(self.answer)}."
         follows = self.answer["master_host"] if role == "slave" else self.members.local
         if view["ip"] != follows:
+            # Within that time the Sentinels do it with a former primary that they know.
+            if role == "master" and time.monotonic() > self.began + PROMOTION_SECONDS:
+                self.lead()
             return f"Redis on this host has {follows} for the primary, and its Sentinel {view['ip']}."
         if role == "master":
             replicas, needed = self.in_step(self.members.local)
@@ -248,9 +252,9 @@ class Member:
         return None
 
     def lead(self):
-        """Lead a replica that nobody leads to the primary. The Sentinels do that for those that they know."""
+        """Lead a member that nobody leads to the primary. The Sentinels do that for those that they know."""
         primary = self.members.primary
-        if primary in (self.answer["master_host"], self.members.local):
+        if primary in (self.answer.get("master_host"), self.members.local):
             return
         if primary in self.members.with_role("master"):
             with self.members.redis() as client:
@@ -259,6 +263,7 @@ class Member:
 
     def wait_until_well(self):
         """Wait until the member is well; return its role."""
+        self.began = time.monotonic()
         while True:
             self.members.look()
             try:

@@ -14,6 +14,7 @@ description:
   - Asks the Sentinels and the Redis of all members who is the primary. The Sentinel that knows of the latest failover
     is right; without any, a running Redis that says so itself.
   - Fails if two members are primaries, and names them, unless the Sentinels settle that within the time.
+  - Fails if the primary is none of the members. If its address is silent, waits until the Sentinels have replaced it.
   - On a host that has no data, while Sentinel still calls it the primary, waits for a failover. Started like that, it
     would wipe its replicas.
   - With O(found), if nobody knows a primary and all members answer as replicas, makes the one with the most data the
@@ -109,12 +110,14 @@ def see(module, members, data):
         members.look()
         primary = members.primary
         masters = members.with_role("master")
-        if primary and primary not in members.members:
+        unnamed = primary and primary not in members.members
+        # If it has moved to another address, its old one is silent, and the Sentinels are about to replace it.
+        if unnamed and (members.ask(primary) or members.over()):
             members.fail(
                 f"The primary is {primary}, which redis_members does not name. Hand over to a member that it names"
                 f" first: redis-cli -p {members.sentinel_port} SENTINEL FAILOVER {members.name}"
             )
-        if len(masters) < 2 and not (new and primary == members.local):
+        if len(masters) < 2 and not unnamed and not (new and primary == members.local):
             break
         if members.over():
             if len(masters) > 1:
