@@ -128,6 +128,7 @@ def test_bad_values_are_refused_by_name_before_anything_changes(host, run, ask, 
     ).replace("\n\n", "\n-----BEGIN PRIVATE KEY", 1)
     refused = run({"nrpe_certificate": crossed}, limit="web1")
     assert not refused.ok
+    assert "nrpe_certificate has a private key that is not the certificate's" in refused.message
     assert not refused.changed
     assert host.check_output("systemctl show --value --property MainPID nagios-nrpe-server") == pid
     assert ask()[0] == 0
