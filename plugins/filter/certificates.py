@@ -1,6 +1,7 @@
 """Say of a certificate what is wrong with it, before a daemon refuses it.
 
-Ours, since community.crypto has modules for that, which need a host, and no filter that knows dates, names and keys.
+Ours, since community.crypto's filters read one certificate or one key. That these fit, a chain's dates, and whether a
+name is covered would be a program in Jinja, once more in each role.
 """
 
 from __future__ import annotations
