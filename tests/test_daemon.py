@@ -75,6 +75,22 @@ def test_a_link_that_leads_elsewhere_is_a_newer_file(tmp_path):
 
 
 @pytest.mark.parametrize("on_change", ["restart", "reload"])
+def test_what_was_undone_is_done_again_as_changed_files_are(on_change):
+    assert daemon.decide(Unit(), {"files": [], "on_change": on_change, "restart_files": []}, ["x"]) == (on_change, [])
+
+
+def test_kernel_parameters_are_compared_with_the_last_file_that_sets_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(daemon, "PARAMETERS", tmp_path)
+    for name, value in {"a": "1", "b/c": "4096\t16384", "d": "2"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{value}\n")
+    (tmp_path / "10.conf").write_text("# d = 7\n;d = 7\na = 2\nb.c = 4096 16384\n-d=2\nnot.here = 1\nnet.*.x = 1\n")
+    assert daemon.other_parameters([str(tmp_path / "*.conf")]) == ["a"]
+    (tmp_path / "20.conf").write_text("a = 1\n-b/c = 4096 1\n")
+    assert daemon.other_parameters([str(tmp_path / "*.conf")]) == ["b.c"]
+
+
+@pytest.mark.parametrize("on_change", ["restart", "reload"])
 def test_a_new_time_zone_is_taken_over_by_services_only(file, time_zone, on_change):
     time_zone(file)
     assert decide(Unit(), on_change=on_change) == (on_change, [file])

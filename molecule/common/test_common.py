@@ -182,6 +182,26 @@ def test_nobody_is_locked_out(run, variables):
     assert not refused.changed
 
 
+# In a container, only the parameters of its own network can be written, and systemd-sysctl has to be told so.
+WRITABLE = """
+mount --bind /proc/sys/net /proc/sys/net
+mount -o remount,bind,rw /proc/sys/net
+mkdir -p /usr/local/lib/systemd/system/systemd-sysctl.service.d
+printf '[Unit]\nConditionPathIsReadWrite=\n' > /usr/local/lib/systemd/system/systemd-sysctl.service.d/container.conf
+systemctl daemon-reload
+systemctl start systemd-sysctl
+"""
+
+
+def test_a_kernel_parameter_that_somebody_changed_by_hand_is_put_back(host, converge):
+    host.check_output(WRITABLE)
+    assert host.check_output("sysctl -n net.ipv4.tcp_syncookies") == "1"
+    host.check_output("sysctl -w net.ipv4.tcp_syncookies=0")
+    assert converge().changed == {"host1": 1}
+    assert host.check_output("sysctl -n net.ipv4.tcp_syncookies") == "1"
+    assert not converge().changed
+
+
 def test_time_language_and_journal_are_as_configured(host):
     assert host.check_output("date +%Z") in ("CET", "CEST")
     assert language(host) == "LANG=de_DE.UTF-8"

@@ -19,6 +19,8 @@ description:
     them over. What is compared is the state of the host, not what this run changed, so a restart that an earlier,
     interrupted run owes is made good by the next one. No handler is needed.
   - The host's time zone, C(/etc/localtime), is one of every service's files, for a process reads it once.
+  - Puts back what a person changed by hand after the unit had set it up, as O(holds) tells; for C(systemd-sysctl), the
+    kernel parameters of O(files).
   - Reads new unit files (C(daemon-reload)) when systemd says that it needs to.
   - Joins a start that is under way, and starts the unit itself if that one fails.
   - Fails with the last lines of the unit's journal, and of its own log if it has one, when the unit does not stay up.
@@ -45,6 +47,11 @@ options:
     type: list
     elements: path
     default: []
+  holds:
+    description:
+      - A shell command that changes nothing and tells whether what the unit set up still holds. It ends with 0 if so,
+        and with 1 if the files have to be taken over again. With any other code it can't tell, which is a warning.
+    type: str
   log:
     description: The log file that the daemon writes itself, whose end joins the journal's in a failure.
     type: path
@@ -72,6 +79,11 @@ newer_files:
   type: list
   elements: str
   returned: always
+undone:
+  description: What no longer is as the unit had set it up, the command of O(holds) or the names of kernel parameters.
+  type: list
+  elements: str
+  returned: always
 """
 
 APPLIED = Path("/run/ansible-daemon")
@@ -92,6 +104,9 @@ PROPERTIES = (
 )
 
 TIME_ZONE = "/etc/localtime"
+
+PARAMETERS = Path("/proc/sys")
+"""Where the kernel's parameters are."""
 
 MADE_HERE = ("/etc/", "/run/")
 """Where the drop-ins are that no package brought."""
@@ -224,24 +239,65 @@ def newer(patterns, moment):
 
     A link changed too if it leads elsewhere now.
     """
-    root = Path("/")
-    paths = {path for pattern in patterns for path in root.glob(pattern.lstrip("/"))}
-    return sorted(str(path) for path in paths if max(path.stat().st_ctime, path.lstat().st_ctime) > moment)
+    return [str(path) for path in expand(patterns) if max(path.stat().st_ctime, path.lstat().st_ctime) > moment]
 
 
-def decide(unit, parameters):
+def expand(patterns):
+    """Return the paths of files and glob patterns, in their order."""
+    return sorted({path for pattern in patterns for path in Path("/").glob(pattern.lstrip("/"))})
+
+
+def other_parameters(patterns):
+    """Return the kernel parameters that have other values than in the files, and that this host may write.
+
+    Of several files that set one, the last counts.
+    """
+    wanted = {}
+    for path in expand(patterns):
+        for line in path.read_text(errors="replace").splitlines():
+            name, equals, value = line.partition("=")
+            name = name.strip().lstrip("-")
+            if equals and not name.startswith(("#", ";")):
+                wanted[name if "/" in name else name.replace(".", "/")] = value.split()
+
+    def differs(name):
+        path = PARAMETERS / name
+        with contextlib.suppress(OSError):
+            return os.access(path, os.W_OK) and path.read_text().split() != wanted[name]
+        return False
+
+    return [name.replace("/", ".") for name in sorted(filter(differs, wanted))]
+
+
+def undone(module, unit):
+    """Return what was changed by hand after the unit had set it up."""
+    command = module.params["holds"]
+    if unit.skipped or not unit.running:
+        return []
+    if unit.name == "systemd-sysctl.service":
+        return other_parameters(module.params["files"])
+    if not command:
+        return []
+    code, _, error = module.run_command(["/bin/sh", "-c", command])
+    if code > 1:
+        module.warn(f"Whether somebody changed by hand what {unit.name} had set up can't be told: {error.strip()}")
+    return [command] if code == 1 else []
+
+
+def decide(unit, parameters, undone=()):
     """Return the action that brings the unit up to date, and the files that call for it."""
     if not unit.running:
         return "start", []
     started = unit.started_at()
     files = parameters["files"] + ([TIME_ZONE] if unit.name.endswith(".service") else [])
     stale = newer(parameters["restart_files"] + unit.own_files, started)
-    if parameters["on_change"] == "restart":
+    on_change = parameters["on_change"]
+    if on_change == "restart":
         stale += newer(files, started)
     if stale:
         return "restart", stale
     stale = newer(files, max(started, unit.reloaded_at()))
-    return ("reload", stale) if stale else ("none", [])
+    return (on_change, stale) if stale or undone else ("none", [])
 
 
 def act(unit, action, log):
@@ -278,6 +334,7 @@ def main():
             "files": {"type": "list", "elements": "path", "default": []},
             "on_change": {"type": "str", "choices": ["restart", "reload"], "default": "restart"},
             "restart_files": {"type": "list", "elements": "path", "default": []},
+            "holds": {"type": "str"},
             "log": {"type": "path"},
             "enabled": {"type": "bool", "default": True},
         },
@@ -291,7 +348,7 @@ def main():
         unit.refresh()
     if not unit.exists:
         if module.check_mode:
-            module.exit_json(changed=True, action="start", newer_files=[])
+            module.exit_json(changed=True, action="start", newer_files=[], undone=[])
         module.fail_json(msg=f"There is no systemd unit {unit.name} on this host: is its package installed?")
     if unit["LoadState"] == "masked":
         module.fail_json(msg=f"{unit.name} is masked on this host. Run: systemctl unmask {unit.name}")
@@ -299,10 +356,11 @@ def main():
     for path in unit.foreign_drop_ins:
         module.warn(f"{path} changes {unit.name}, and no role wrote it: remove it, or say what it says by a role.")
 
-    action, stale = decide(unit, parameters)
+    differences = undone(module, unit)
+    action, stale = decide(unit, parameters, differences)
     at_boot = unit["UnitFileState"] != "disabled"
     switch = unit["UnitFileState"] in ("disabled", "enabled") and parameters["enabled"] != at_boot
-    result = {"changed": action != "none" or switch, "action": action, "newer_files": stale}
+    result = {"changed": action != "none" or switch, "action": action, "newer_files": stale, "undone": differences}
     if module.check_mode or not result["changed"]:
         module.exit_json(**result)
 
