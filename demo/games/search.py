@@ -65,7 +65,7 @@ class Found:
 
 
 class Server:
-    """A core of Solr by its URL, which may hold a login. It is left alone for REST_SECONDS after a failure."""
+    """A core of Solr by its URL, which may hold a login. It rests for REST_SECONDS after a failure."""
 
     def __init__(self, url, timeout):
         parts = urlsplit(url)
@@ -75,6 +75,7 @@ class Server:
             login = (unquote(parts.username).encode(), unquote(parts.password or "").encode())
         self.name = parts.netloc.rpartition("@")[2]
         self.rests_until = 0
+        self.failures = 0  # in a row
         self.solr = pysolr.Solr(parts._replace(netloc=self.name).geturl(), timeout=timeout, auth=login)
 
     def ask(self, method, *args, **kwargs):
@@ -83,8 +84,10 @@ class Server:
             answer = getattr(self.solr, method)(*args, **kwargs)
         except (pysolr.SolrError, ValueError) as error:
             self.rests_until = time.monotonic() + REST_SECONDS
+            self.failures += 1
             raise Unavailable(f"{self.name}: {str(error)[:200]}") from error
         self.rests_until = 0
+        self.failures = 0
         return answer
 
     def rests(self):
@@ -190,9 +193,13 @@ def _leader():
 
 
 def _read(query, **parameters):
-    """The answer of the first server that gives one."""
-    for server in _servers(READ_SECONDS):
-        if not server.rests():
+    """The answer of the first server that gives one.
+
+    One that rests is asked last, and once more: a single slow answer must not cost the only server that is left. After
+    its second failure in a row it isn't asked before it has rested: a search that is down must not hold up the site.
+    """
+    for server in 2 * sorted(_servers(READ_SECONDS), key=Server.rests):
+        if server.failures < 2 or not server.rests():
             try:
                 return server.ask("search", query, **parameters)
             except Unavailable as error:

@@ -6,7 +6,9 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack, suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -183,3 +185,30 @@ def silent_port():
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
         yield "127.0.0.1:{1}".format(*silent.getsockname())
+
+
+@pytest.fixture
+def slow_once():
+    """A function that returns an address that forwards to the given one, after a first connection without an answer."""
+    with ExitStack() as sockets:
+
+        def copy(source, target):
+            with suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+                target.shutdown(socket.SHUT_WR)
+
+        def serve(listener, address):
+            sockets.enter_context(listener.accept()[0])
+            while True:
+                client = sockets.enter_context(listener.accept()[0])
+                server = sockets.enter_context(socket.create_connection(address))
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=copy, args=ends, daemon=True).start()
+
+        def start(address):
+            listener = sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
+            threading.Thread(target=serve, args=(listener, address), daemon=True).start()
+            return "127.0.0.1:{1}".format(*listener.getsockname())
+
+        yield start

@@ -1,8 +1,10 @@
 """Search: what is found and how it is shown, what becomes of odd input, and the site while search is away."""
 
 import json
+import os
 import re
 from html import unescape
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -180,8 +182,6 @@ def test_reindex_reports(site, capsys):
 
 
 def test_another_server_answers_while_one_is_away(serve, closed_port, silent_port):
-    import os
-
     for away in (closed_port, silent_port):
         get = serve(SOLR_URLS=f"http://games:x@{away}/solr/games,{os.environ['SOLR_URLS']}")
         get("/healthz")
@@ -201,23 +201,44 @@ def test_without_search_the_page_says_so_and_the_rest_is_up(serve, closed_port):
     assert json.loads(body)["status"] == "degraded"
 
 
-def test_a_silent_search_is_waited_for_once(client, silent_port, monkeypatch, caplog):
+@pytest.fixture
+def searched(monkeypatch):
+    """A function that makes the site search at the given URLs, until the test ends."""
     from games import search
 
-    monkeypatch.setattr("django.conf.settings.SOLR_URLS", [f"http://{silent_port}/solr/games"])
+    def use(*urls):
+        monkeypatch.setattr("django.conf.settings.SOLR_URLS", urls)
+        search._servers.cache_clear()
+
+    yield use
     search._servers.cache_clear()
+
+
+def failures(caplog):
+    return len([record for record in caplog.records if record.name == "games.search"])
+
+
+def test_a_silent_search_is_left_alone_after_its_second_failure(client, silent_port, searched, caplog):
+    searched(f"http://{silent_port}/solr/games")
     for _ in range(2):
         assert client.get("/search/?q=squirrel").status_code == 503
-    assert len([record for record in caplog.records if record.name == "games.search"]) == 1
+    assert failures(caplog) == 2
     report = client.get("/readyz").json()
     assert report["status"] == "degraded"
     assert not report["checks"]["search"]["ok"]
-    search._servers.cache_clear()
+
+
+def test_the_only_server_left_may_be_slow_once(client, closed_port, slow_once, searched, caplog):
+    url = urlsplit(os.environ["SOLR_URLS"])
+    slow = slow_once((url.hostname, url.port))
+    searched(f"http://{closed_port}/solr/games", url._replace(netloc=f"{url.username}:{url.password}@{slow}").geturl())
+    for _ in range(3):
+        assert "Squirrel" in page(client, "q=squirrel")
+    assert failures(caplog) == 3, "one of the slow server, two of the one that is down"
 
 
 @pytest.mark.parametrize("urls", ["", "http://127.0.0.1:1/solr/games"])
 def test_reindex_without_search(site, urls):
-    import os
     import subprocess
     import sys
 
