@@ -5,9 +5,13 @@ import os
 import subprocess
 from pathlib import Path
 
+import ansible.module_utils
 import pytest
 
 PROJECT = Path(__file__).parent.parent
+
+# Where the modules import from, as by ansible.cfg.
+ansible.module_utils.__path__.append(str(PROJECT / "plugins/module_utils"))
 
 
 def load(path):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.systemd import LOG_LINES, systemctl, tail
 
 DOCUMENTATION = """
 module: daemon
@@ -114,26 +115,8 @@ MADE_HERE = ("/etc/", "/run/")
 OURS = b"Ansible managed"
 """The mark that the templates of the roles leave in a file."""
 
-LOG_LINES = 15
-LOG_BYTES = 64 * 1024
-"""How much of a log's end is looked at for its last lines."""
-
 STEADY_SECONDS = 1.0
 """How long a unit is watched after a start: a wrong configuration usually ends a daemon within this time."""
-
-
-def systemctl(*arguments):
-    """Run systemctl; return its exit code and its output, errors included."""
-    done = subprocess.run(
-        ["/usr/bin/systemctl", *arguments],
-        env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    return done.returncode, done.stdout.strip()
 
 
 class Unit:
@@ -222,16 +205,6 @@ class Unit:
         )
         words = f"Its journal ends:\n{done.stdout.strip()}"
         return f"{words}\n{log} ends:\n{tail(log)}" if log else words
-
-
-def tail(path):
-    """Return the last lines of a file, or why it can't be read."""
-    try:
-        with Path(path).open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
-            return "\n".join(file.read().decode(errors="replace").splitlines()[-LOG_LINES:])
-    except OSError as error:
-        return str(error)
 
 
 def newer(patterns, moment):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.mongodb_members import POLL_SECONDS, MongoClient, ask, endpoint, names_of
+from ansible.module_utils.systemd import systemctl, tail
 
 DOCUMENTATION = """
 module: mongodb_member
@@ -68,9 +66,6 @@ state:
   returned: success
 """
 
-LOG_LINES = 15
-LOG_BYTES = 64 * 1024
-
 
 def state_of(answer):
     """Say in words what a member said of itself."""
@@ -120,18 +115,9 @@ class Member:
         return self.restarts == "any" or (self.restarts == "secondary" and not answer.get("isWritablePrimary"))
 
     def fail(self, message):
-        """Fail with the message and the end of the log."""
-        self.module.fail_json(msg=f"{message}\nThe log of mongod ends:\n{self.log()}")
-
-    def log(self):
-        """Return the last lines of the log, their wrapping taken off, for a person to read."""
-        try:
-            with Path(self.module.params["log"]).open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
-                lines = file.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-        except OSError as error:
-            return str(error)
-        return "\n".join(map(readable, lines))
+        """Fail with the message and the end of the log, its wrapping taken off."""
+        log = tail(self.module.params["log"], readable)
+        self.module.fail_json(msg=f"{message}\nThe log of mongod ends:\n{log}")
 
     def over(self):
         """Wait a moment; return whether the time is up."""
@@ -155,19 +141,13 @@ class Member:
 
     def restart(self):
         """Restart the unit."""
-        done = subprocess.run(
-            ["/usr/bin/systemctl", "restart", self.unit],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            self.fail(f"systemctl restart {self.unit} failed: {done.stdout.strip()}")
+        code, output = systemctl("restart", self.unit)
+        if code:
+            self.fail(f"systemctl restart {self.unit} failed: {output}")
 
     def is_up(self):
         """Whether systemd has the unit running."""
-        return subprocess.run(["/usr/bin/systemctl", "--quiet", "is-active", self.unit], check=False).returncode == 0
+        return systemctl("is-active", self.unit)[0] == 0
 
     def wait_until_well(self):
         """Wait until the member takes part in its set, or answers if it did no work for it; return its state."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.redis_members import OPTIONS, Members, RedisError, ResponseError, follow, state_of
+from ansible.module_utils.systemd import systemctl, tail
 
 DOCUMENTATION = """
 module: redis_member
@@ -64,8 +63,7 @@ role:
 PAUSE_MILLISECONDS = 2000
 IN_STEP_SECONDS = 3
 PROMOTION_SECONDS = 15
-LOG = Path("/var/log/redis/redis-server.log")
-LOG_LINES = 12
+LOG = "/var/log/redis/redis-server.log"
 
 
 class Member:
@@ -84,14 +82,7 @@ class Member:
 
     def fail(self, message):
         """Fail with the message and the end of the log."""
-        self.members.fail(f"{message}\nThe log of {self.unit} ends:\n{self.log()}")
-
-    def log(self):
-        """Return the last lines of the log, for a person to read."""
-        try:
-            return "\n".join(LOG.read_text(errors="replace").splitlines()[-LOG_LINES:])
-        except OSError as error:
-            return str(error)
+        self.members.fail(f"{message}\nThe log of {self.unit} ends:\n{tail(LOG)}")
 
     # Restart
 
@@ -127,15 +118,9 @@ class Member:
     def restart(self):
         """Restart the unit, as its files are now."""
         for arguments in (["daemon-reload"], ["restart", self.unit]):
-            done = subprocess.run(
-                ["/usr/bin/systemctl", *arguments],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                self.fail(f"systemctl {' '.join(arguments)} failed: {done.stdout.strip()}")
+            code, output = systemctl(*arguments)
+            if code:
+                self.fail(f"systemctl {' '.join(arguments)} failed: {output}")
         self.members.deadline = time.monotonic() + self.members.timeout
 
     # Hand over
