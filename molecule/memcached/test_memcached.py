@@ -59,17 +59,18 @@ time.sleep(8)
 
 
 def test_a_run_finishes_what_dpkg_was_killed_in(host, run):
-    """The first script that a package runs kills dpkg, in the midst of installing it."""
+    """The first script that a package runs kills dpkg, which is installing it. A policy against starts is left behind."""
     host.check_output("apt-get purge --yes memcached")
     host.check_output(f"{KILLS_DPKG} && chmod 755 /usr/sbin/policy-rc.d")
     host.run("apt-get install --yes --no-install-recommends memcached")
-    host.check_output("rm /usr/sbin/policy-rc.d")
+    host.check_output(r"printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d")
     assert "dpkg was interrupted" in host.run("apt-get install --yes memcached").stderr
     host.check_output("systemd-run --collect python3 -c %s", HOLDS_LOCK)
     done = run()
     assert done.ok, done.output
     assert limit_mib(host) == 64
     assert host.run("dpkg --audit").stdout == ""
+    assert not host.file("/usr/sbin/policy-rc.d").exists
 
 
 def test_packages_come_although_a_source_is_gone(host, run, variables):

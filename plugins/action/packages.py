@@ -17,6 +17,7 @@ short_description: Install packages, and ask dpkg first whether there is anythin
 description:
   - Leaves the work to M(ansible.builtin.apt), without recommended packages and with package lists that are at most an
     hour old.
+  - Removes the C(/usr/sbin/policy-rc.d) of a killed run, which would keep every later package from starting services.
   - Where dpkg has all packages already, that is all that is asked. M(ansible.builtin.apt) would fetch the lists and
     read them all first, which for each role and host takes longer than everything else that a second run does.
   - Waits for as long as ten minutes where another process is at work on the packages.
@@ -62,25 +63,26 @@ OLDEST_LISTS_SECONDS = 3600
 LOCK_SECONDS = 600
 
 INTERRUPTED = "dpkg was interrupted"
-QUERY = r"""
-dpkg-query --show --showformat='${{db:Status-Status}} ${{Package}} ${{Version}}\n' {names}
-[ -z "$(ls /var/lib/dpkg/updates)" ] || echo {interrupted}
+POLICY = "/usr/sbin/policy-rc.d"
+QUERY = rf"""
+dpkg-query --show --showformat='${{{{db:Status-Status}}}} ${{{{Package}}}} ${{{{Version}}}}\n' {{names}}
+[ -z "$(ls /var/lib/dpkg/updates)" ] || echo {shlex.quote(INTERRUPTED)}
+printf '#!/bin/sh\nexit 101\n' | cmp --silent - {POLICY} && echo {POLICY}
 """
 
 # A daemon that dpkg finishes with is not to start either, if the packages may start none.
 REPAIR = r"""
 umask 022
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-policy=/usr/sbin/policy-rc.d
-if [ -n "{exit_code}" ] && [ ! -e $policy ]; then
-    trap "rm -f $policy" EXIT
-    printf '#!/bin/sh\nexit {exit_code}\n' > $policy
-    chmod 755 $policy
+if [ -n "{exit_code}" ] && [ ! -e {policy} ]; then
+    trap "rm -f {policy}" EXIT
+    printf '#!/bin/sh\nexit {exit_code}\n' > {policy}
+    chmod 755 {policy}
 fi
 keep='--force-confdef --force-confold'
 fix() {{
-    apt-get --yes --quiet -o DPkg::Lock::Timeout={seconds} -o Dpkg::Options::=--force-confdef \
-        -o Dpkg::Options::=--force-confold --fix-broken install 2>&1
+    apt-get --yes --quiet -o DPkg::Lock::Timeout={seconds} $(printf ' -o Dpkg::Options::=%s' $keep) \
+        --fix-broken install 2>&1
 }}
 fix || {{ dpkg --configure -a $keep 2>&1 && fix; }}
 """
@@ -95,13 +97,15 @@ class ActionModule(ActionBase):
         """Install what is missing."""
         result = super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(OPTIONS)
-        installed, interrupted = self.ask_dpkg(options["name"])
+        installed, interrupted, policy = self.ask_dpkg(options["name"])
+        if policy and not self._task.check_mode:
+            self._low_level_execute_command(f"rm -f {POLICY}")
         if interrupted and not self._task.check_mode:
             problem = self.repair(options)
             if problem:
                 return result | {"failed": True, "msg": f"{INTERRUPTED}, and can't go on:\n{problem}"}
         if installed:
-            return result | {"changed": interrupted}
+            return result | {"changed": interrupted or policy}
         lists = {"update_cache": True} if options["update_cache"] else {"cache_valid_time": OLDEST_LISTS_SECONDS}
         first = self.apt(options, lists, task_vars)
         if not first.get("failed") or self._task.check_mode:
@@ -122,7 +126,7 @@ class ActionModule(ActionBase):
     def repair(self, options):
         """Have dpkg finish what was interrupted; return what it says if it can't."""
         exit_code = "" if options["policy_rc_d"] is None else options["policy_rc_d"]
-        done = self._low_level_execute_command(REPAIR.format(exit_code=exit_code, seconds=LOCK_SECONDS))
+        done = self._low_level_execute_command(REPAIR.format(exit_code=exit_code, policy=POLICY, seconds=LOCK_SECONDS))
         return done["stdout"] if done["rc"] else ""
 
     def apt(self, options, lists, task_vars):
@@ -138,13 +142,13 @@ class ActionModule(ActionBase):
         return self._execute_module("ansible.builtin.apt", arguments | lists, task_vars=task_vars)
 
     def ask_dpkg(self, wanted):
-        """Return whether dpkg has all of the packages, each in its version, and whether it was interrupted."""
+        """Return whether dpkg has all packages, whether it was interrupted, and whether a policy was left behind."""
         versions = dict(name.partition("=")[::2] for name in wanted)
         # Of names that it does not know it says so, and goes on.
-        command = QUERY.format(names=shlex.join(versions), interrupted=shlex.quote(INTERRUPTED))
+        command = QUERY.format(names=shlex.join(versions))
         lines = self._low_level_execute_command(command)["stdout"].splitlines()
         found = dict(line.split()[1:] for line in lines if line.startswith("installed "))
         installed = all(
             name in found and fnmatchcase(found[name], version or "*") for name, version in versions.items()
         )
-        return installed, INTERRUPTED in lines
+        return installed, INTERRUPTED in lines, POLICY in lines
