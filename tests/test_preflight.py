@@ -11,9 +11,9 @@ SERVICES = yaml.safe_load((PROJECT / "group_vars/all/services.yml").read_text())
 SHOP = {"group": "web", "unit": "shop"}
 
 
-def preflight(playbook, variables, *arguments, **environment):
+def preflight(playbook, variables, *arguments, limit="lb1,web1,data1,sentinel1,outside1", **environment):
     """Run the preflight alone with extra variables, for a host of each kind. No container need be there."""
-    arguments = ["--limit", "lb1,web1,data1,sentinel1,outside1", *arguments]
+    arguments = ["--limit", limit, *arguments]
     return playbook("playbooks/preflight.yml", "--extra-vars", json.dumps(variables), *arguments, **environment)
 
 
@@ -69,29 +69,30 @@ def test_what_the_specs_and_the_catalogue_forbid_is_named_all_at_once(playbook):
 
 
 @pytest.mark.parametrize(
-    ("variables", "complaint"),
+    ("host", "variables", "complaint"),
     [
-        ({"memcached_port": 99999}, "memcached_port"),
-        ({"common_reboot_time": "25:00"}, "common_reboot_time"),
-        ({"common_ca_certificates": {"famigo": "not a certificate"}}, "common_ca_certificates"),
-        ({"nrpe_certificate": certificate(-9, -2) + key()}, "nrpe_certificate has expired"),
+        ("web1", {"memcached_port": 99999}, "memcached_port"),
+        ("lb1", {"common_reboot_time": "25:00"}, "common_reboot_time"),
+        ("lb1", {"common_ca_certificates": {"famigo": "not a certificate"}}, "common_ca_certificates"),
+        ("lb1", {"nrpe_certificate": certificate(-9, -2) + key()}, "nrpe_certificate has expired"),
         (
+            "lb1",
             {"balancer_certificate": certificate(names=["a.com"]) + key()},
             "balancer_certificate must be valid for famigo.com",
         ),
-        ({"balancer_servers": ["web1"]}, "balancer_servers"),
-        ({"mongodb_members": ["10.0.0.1", "10.0.0.2"]}, "mongodb_members"),
-        ({"redis_members": ["10.0.0.1", "10.0.0.2"]}, "redis_members"),
-        ({"celery_beat_scheduler": "celery.beat.PersistentScheduler"}, "celery_beat_scheduler"),
-        ({"nrpe_limits": {"disk": {"warning": "a bit", "critical": 5}}}, "nrpe_limits['disk']"),
-        ({"nagios_contacts": {"ada": {}}}, "nagios_contacts['ada']"),
-        ({"site_alert_addresses": ["nobody"]}, "mail_root"),
-        ({"external_probes": {"page": {"url": "gopher://famigo.com/"}}}, "external_probes['page'].url"),
+        ("lb1", {"balancer_servers": ["web1"]}, "balancer_servers"),
+        ("data1", {"mongodb_members": ["10.0.0.1", "10.0.0.2"]}, "mongodb_members"),
+        ("data1", {"redis_members": ["10.0.0.1", "10.0.0.2"]}, "redis_members"),
+        ("web1", {"celery_beat_scheduler": "celery.beat.PersistentScheduler"}, "celery_beat_scheduler"),
+        ("lb1", {"nrpe_limits": {"disk": {"warning": "a bit", "critical": 5}}}, "nrpe_limits['disk']"),
+        ("sentinel1", {"nagios_contacts": {"ada": {}}}, "nagios_contacts['ada']"),
+        ("lb1", {"site_alert_addresses": ["nobody"]}, "mail_root"),
+        ("outside1", {"external_probes": {"page": {"url": "gopher://famigo.com/"}}}, "external_probes['page'].url"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_a_role_forbids_is_named(playbook, variables, complaint):
-    done = preflight(playbook, variables)
+def test_what_a_role_forbids_is_named(playbook, host, variables, complaint):
+    done = preflight(playbook, variables, limit=host)
     assert done.returncode != 0
     assert complaint in done.message
     assert "changed=0" in done.message

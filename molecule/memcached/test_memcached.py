@@ -59,7 +59,7 @@ time.sleep(8)
 
 
 def test_a_run_finishes_what_dpkg_was_killed_in(host, run):
-    """The first script that a package runs kills dpkg, which is installing it. A policy against starts is left behind."""
+    """The first script that a package runs kills dpkg. A policy against starts is left behind."""
     host.check_output("apt-get purge --yes memcached")
     host.check_output(f"{KILLS_DPKG} && chmod 755 /usr/sbin/policy-rc.d")
     host.run("apt-get install --yes --no-install-recommends memcached")
