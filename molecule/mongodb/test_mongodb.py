@@ -371,6 +371,7 @@ def test_a_setting_that_mongod_does_not_know_is_refused(replica_set, run):
         ("mongodb_admin_password", None),
         ("mongodb_admin_password", f"{CANARY}\a"),
         ("mongodb_keyfile", f"{CANARY}, not in base64"),
+        ("mongodb_keyfile", f"{CANARY}OfNoMember"),
     ],
 )
 def test_a_bad_value_is_refused_and_no_secret_told(run, variable, value):
