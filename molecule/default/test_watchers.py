@@ -288,11 +288,16 @@ def test_a_filesystem_that_fills_up_is_mailed_before_it_is_full(hosts, mails):
         hosts["web1"].check_output("umount /srv/filling && rmdir /srv/filling")
 
 
-def test_a_mail_that_the_relay_refuses_arrives_later(hosts, mails, well):
+def test_django_that_hangs_is_restarted_and_the_mail_arrives_although_the_relay_refuses_it(
+    hosts, mails, variables, well
+):
+    unit = variables("web1", "services")["django"]["unit"]
+    before = main_pid(hosts["web1"], unit)
     mails.refuse(60)
-    hosts["web1"].check_output("systemctl kill --signal=KILL memcached")
-    _, seconds = mails.wait("web1", "memcached", sender="monit@")
-    FIGURES.append(f"The relay refuses mail for 60 s: it arrives after {seconds:.0f} s")
+    hosts["web1"].check_output("systemctl kill --kill-who=all --signal=STOP %s", unit)
+    eventually(lambda: main_pid(hosts["web1"], unit) not in (0, before), RESTART_SECONDS, "it runs again")
+    _, seconds = mails.wait("web1", "django-probe", sender="monit@")
+    FIGURES.append(f"Django hangs, and the relay refuses mail for 60 s: the mail arrives after {seconds:.0f} s")
     assert seconds >= 60
     well()
 
