@@ -34,6 +34,8 @@ class Variables:
     def __init__(self):
         init_plugin_loader()
         self.loader = DataLoader()
+        # Where a play of the scenario finds group_vars.
+        self.loader.set_basedir(str(Path(CONVERGE).parent))
         self.inventory = InventoryManager(loader=self.loader, sources=[str(INVENTORY)])
         self.manager = VariableManager(loader=self.loader, inventory=self.inventory)
         HostVars(inventory=self.inventory, variable_manager=self.manager, loader=self.loader)

@@ -118,10 +118,10 @@ def test_a_text_that_stands_for_a_number_or_a_boolean_is_refused_by_name(playboo
 def test_a_missing_secret_is_named(playbook, tmp_path):
     inventory = tmp_path / "hosts.yml"
     inventory.write_text((PROJECT / "inventories/local/hosts.yml").read_text().replace("local:", "production:", 1))
-    (tmp_path / "group_vars").symlink_to(PROJECT / "group_vars")
+    (tmp_path / "group_vars").symlink_to(PROJECT / "inventories/production/group_vars")
     done = preflight(playbook, {"address": "10.0.0.1"}, "--inventory", str(inventory))
     assert done.returncode != 0
-    local = yaml.safe_load((PROJECT / "group_vars/local/secrets.yml").read_text())
+    local = yaml.safe_load((PROJECT / "inventories/local/group_vars/local/secrets.yml").read_text())
     secrets = [name for name in local if not name.startswith("__")]
     assert len(secrets) > 10
     assert not [secret for secret in secrets if secret not in done.message]
