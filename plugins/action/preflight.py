@@ -25,7 +25,7 @@ description:
   - Finds all mistakes at once, and leaves it to the caller to fail.
 options:
   playbook:
-    description: The playbook that builds the site. It imports playbooks, whose plays apply roles.
+    description: The playbook that builds the site. Its plays, and those of playbooks that it imports, apply roles.
     type: path
     required: true
   services:
@@ -48,6 +48,7 @@ mistakes:
   returned: always
 """
 
+IMPORT = "ansible.builtin.import_playbook"
 CATALOGUE = {
     "group": {"type": "str", "required": True},
     "unit": {"type": "str", "required": True},
@@ -123,12 +124,12 @@ class ActionModule(ActionBase):
         return self._loader.load_from_file(str(path))
 
     def roles_of(self, host, playbook, task_vars):
-        """Return the roles that the imported playbooks apply to the host, in their order."""
+        """Return the roles that the playbook and those that it imports apply to the host, in their order."""
         hosts_of = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
         plays = [
             play
             for entry in self.load(playbook)
-            for play in self.load(playbook.parent / entry["ansible.builtin.import_playbook"])
+            for play in (self.load(playbook.parent / entry[IMPORT]) if IMPORT in entry else [entry])
             if host in hosts_of.run([play["hosts"]], variables=task_vars)
         ]
         return [role["role"] for play in plays for role in play.get("roles", [])]
