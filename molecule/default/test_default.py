@@ -145,7 +145,8 @@ def test_a_port_is_open_to_those_whom_the_catalogue_names_and_closed_to_all_othe
 
 
 def test_no_secret_is_in_any_log(hosts, variables):
-    names = re.findall(r"^([a-z]\w+):", (PROJECT / "inventories/local/group_vars/local/secrets.yml").read_text(), re.MULTILINE)
+    file = PROJECT / "inventories/local/group_vars/local/secrets.yml"
+    names = re.findall(r"^([a-z]\w+):", file.read_text(), re.MULTILINE)
     secrets = {variables("web1", name) for name in names}
     assert len(secrets) == len(names) > 10
     logs = "journalctl --no-pager; find /var/log -type f -not -path '*/journal/*' -exec cat {} +"
