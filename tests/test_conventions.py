@@ -111,6 +111,13 @@ def test_site_shows_the_tiers_with_their_hosts_and_roles():
     assert not [entry for entry in entries if "tasks" in entry]
 
 
+def test_the_collections_required_are_those_that_are_used():
+    text = "".join(path.read_text() for folder in ("roles", "playbooks") for path in (PROJECT / folder).rglob("*.yml"))
+    used = {f"{one[0]}.{one[1]}" for one in re.findall(r"^ +([a-z]+)\.([a-z]+)\.[a-z_0-9]+:$", text, re.MULTILINE)}
+    required = {one["name"] for one in load(PROJECT / "requirements.yml")["collections"]}
+    assert used - {"ansible.builtin"} == required
+
+
 def test_every_role_has_a_place_in_the_site_with_a_tag_of_its_name():
     plays = [play for path in [PROJECT / "site.yml", *PLAYBOOKS] for play in load(path)]
     placed = [role for play in plays for role in play.get("roles", [])]

@@ -1,6 +1,8 @@
 """Bad input is refused on the control machine, before any host is asked for anything."""
 
 import json
+import re
+import shutil
 
 import pytest
 import yaml
@@ -115,13 +117,33 @@ def test_a_text_that_stands_for_a_number_or_a_boolean_is_refused_by_name(playboo
     assert "changed=0" in done.message
 
 
-def test_a_missing_secret_is_named(playbook, tmp_path):
-    inventory = tmp_path / "hosts.yml"
-    inventory.write_text((PROJECT / "inventories/local/hosts.yml").read_text().replace("local:", "production:", 1))
-    (tmp_path / "group_vars").symlink_to(PROJECT / "inventories/production/group_vars")
-    done = preflight(playbook, {"address": "10.0.0.1"}, "--inventory", str(inventory))
+@pytest.fixture
+def production(tmp_path):
+    """An inventory of production with the hosts of the twin, for whose secrets there is a folder."""
+    text = (PROJECT / "inventories/local/hosts.yml").read_text().replace("local:", "production:", 1)
+    text = re.sub(r"number: ([0-9]+)", r"address: 10.0.0.\1", text).replace("{{ twin_prefix }}", "192.0.2")
+    (tmp_path / "hosts.yml").write_text(re.sub(r"^ +(vars:|twin_.*)\n", "", text, flags=re.MULTILINE))
+    folder = tmp_path / "group_vars/production"
+    shutil.copytree(PROJECT / "inventories/production/group_vars/production", folder)
+    return tmp_path
+
+
+def test_a_missing_secret_is_named_and_a_playbook_makes_up_all(playbook, production):
+    arguments = ["--inventory", str(production)]
+    done = preflight(playbook, {}, *arguments)
     assert done.returncode != 0
     local = yaml.safe_load((PROJECT / "inventories/local/group_vars/local/secrets.yml").read_text())
     secrets = [name for name in local if not name.startswith("__")]
     assert len(secrets) > 10
     assert not [secret for secret in secrets if secret not in done.message]
+
+    vault = production / "group_vars/production/vault.yml"
+    make = ["playbooks/secrets.yml", "--extra-vars", f"vault={vault}"]
+    assert playbook(*make).returncode == 0
+    assert vault.stat().st_mode & 0o777 == 0o600
+    made = vault.read_text()
+    assert set(yaml.safe_load(made)) == set(secrets)
+    done = preflight(playbook, {}, *arguments)
+    assert done.returncode == 0, done.stdout
+    assert "is there already" in playbook(*make).message
+    assert vault.read_text() == made
