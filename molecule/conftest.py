@@ -19,7 +19,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
-from twin import Mails, docker
+from support import Mails, docker
 
 PROJECT = Path(__file__).parent.parent
 SCENARIO = yaml.safe_load(Path(os.environ["MOLECULE_FILE"]).read_text())

@@ -112,7 +112,9 @@ def test_site_shows_the_tiers_with_their_hosts_and_roles():
 
 
 def test_the_collections_required_are_those_that_are_used():
-    text = "".join(path.read_text() for folder in ("roles", "playbooks") for path in (PROJECT / folder).rglob("*.yml"))
+    text = "".join(
+        path.read_text() for folder in ("roles", "playbooks", "twin") for path in (PROJECT / folder).rglob("*.yml")
+    )
     used = {f"{one[0]}.{one[1]}" for one in re.findall(r"^ +([a-z]+)\.([a-z]+)\.[a-z_0-9]+:$", text, re.MULTILINE)}
     required = {one["name"] for one in load(PROJECT / "requirements.yml")["collections"]}
     assert used - {"ansible.builtin"} == required

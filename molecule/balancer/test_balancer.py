@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from as_sent import AS_SENT, NOT_HTTP, Request, exchange
-from twin import eventually
+from support import eventually
 
 SERVERS = {"web1": "127.0.0.2", "web2": "127.0.0.3"}
 UNITS = {"web1": "backend@2", "web2": "backend@3"}

@@ -6,7 +6,7 @@ import uuid
 from contextlib import contextmanager
 
 import pytest
-from twin import eventually
+from support import eventually
 
 BEAT_SECONDS = 2
 SEND = """

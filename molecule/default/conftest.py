@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from people import FIGURES, Site
-from twin import docker
+from support import docker
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 from people import FIGURES, Visitors, run_python
-from twin import docker, eventually, seconds_until
+from support import docker, eventually, seconds_until
 
 GAME = {
     "summary": "A game for a test.",

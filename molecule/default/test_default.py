@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from people import Visitors, run_python
-from twin import docker, told
+from support import docker, told
 
 PROJECT = Path(__file__).parents[2]
 GAMES = json.loads((PROJECT / "demo/games/data/games.json").read_text())
@@ -216,7 +216,7 @@ def test_hosts_that_were_lost_are_built_again_by_the_same_playbook(site, run, va
     assert games > 10
     for host in ("web1", "data1"):
         docker("rm", "--force", "--volumes", variables(host, "ansible_host"))
-    assert run(playbook="playbooks/twin_up.yml").ok
+    assert run(playbook="twin/up.yml").ok
     done = run()
     assert done.ok, done.output
     assert set(done.changed) == {"web1", "data1"}, done.changed

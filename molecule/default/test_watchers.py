@@ -11,7 +11,7 @@ import pytest
 import requests
 import yaml
 from people import FIGURES, run_python
-from twin import docker, eventually, seconds_until
+from support import docker, eventually, seconds_until
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]

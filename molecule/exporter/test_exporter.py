@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from twin import eventually
+from support import eventually
 
 NAMES = ("data1", "data2", "data3")
 CANARY = "CanaryInTheCoalMine"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from twin import eventually
+from support import eventually
 
 CANARY = "CanaryInTheCoalMine"
 MAIL_SECONDS = 60

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 
 import pytest
-from twin import eventually
+from support import eventually
 
 NAME = "web1.twin.example"
 ROOT = {"ops@famigo.example", "ada@famigo.example"}

@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 from uuid import uuid4
 
 import pytest
-from twin import eventually
+from support import eventually
 
 NAMES = ("mongo1", "mongo2", "mongo3")
 CANARY = "CanaryInTheCoalMine"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from shlex import quote
 
 import pytest
-from twin import eventually, seconds_until
+from support import eventually, seconds_until
 
 SERVICES = {
     "ssh": "ssh",

@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from twin import eventually
+from support import eventually
 
 CANARY = "CanaryInTheCoalMine"
 OK, WARNING, CRITICAL, UNKNOWN = 2, 4, 16, 8

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from twin import eventually
+from support import eventually
 
 CHECK = "/usr/lib/nagios/plugins/check_nrpe -H %s"
 LOGINS = {

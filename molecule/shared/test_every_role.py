@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from twin import journal, told
+from support import journal, told
 
 SECRET_NAMES = re.compile(
     r"(certificate|keyfile|password|private_key|secret|secret_key|secrets|(nagios|external)_(users|reporters)_\w+)$"

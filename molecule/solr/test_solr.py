@@ -8,7 +8,7 @@ import tarfile
 import time
 
 import pytest
-from twin import eventually
+from support import eventually
 
 LEADER, FOLLOWER = "solr1", "solr2"
 CANARY = "CanaryInTheCoalMine"

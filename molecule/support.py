@@ -61,7 +61,7 @@ def journal(host):
 
 
 class Mails:
-    """The mails that the twin's mail server got since a moment: see playbooks/twin/mail.py."""
+    """The mails that the twin's mail server got since a moment: see twin/mail.py."""
 
     def __init__(self, address, since):
         self.address = address
