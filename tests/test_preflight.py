@@ -89,7 +89,7 @@ def test_what_the_specs_and_the_catalogue_forbid_is_named_all_at_once(playbook):
         ("lb1", {"nrpe_limits": {"disk": {"warning": "a bit", "critical": 5}}}, "nrpe_limits['disk']"),
         ("sentinel1", {"nagios_contacts": {"ada": {}}}, "nagios_contacts['ada']"),
         ("lb1", {"site_alert_addresses": ["nobody"]}, "mail_root"),
-        ("outside1", {"external_probes": {"page": {"url": "gopher://famigo.com/"}}}, "external_probes['page'].url"),
+        ("outside1", {"prometheus_probes": {"page": {"url": "gopher://famigo.com/"}}}, "prometheus_probes['page'].url"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

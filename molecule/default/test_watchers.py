@@ -315,7 +315,7 @@ def test_a_service_that_is_added_to_the_catalogue_is_watched_by_all(hosts, run, 
             "systemd-journald.service" in json.dumps(prometheus.get("/api/v1/rules")),
         ]
 
-    where = {"limit": "web1,sentinel1,outside1", "tags": "monit,nrpe,exporter,nagios,external"}
+    where = {"limit": "web1,sentinel1,outside1", "tags": "monit,nrpe,exporter,nagios,prometheus"}
     assert watched() == [False] * 3
     done = run({"services": more}, **where)
     assert done.ok, done.output

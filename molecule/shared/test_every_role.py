@@ -6,7 +6,7 @@ import pytest
 from support import journal, told
 
 SECRET_NAMES = re.compile(
-    r"(certificate|keyfile|password|private_key|secret|secret_key|secrets|(nagios|external)_(users|reporters)_\w+)$"
+    r"(certificate|keyfile|password|private_key|secret|secret_key|secrets|(nagios|prometheus)_(users|reporters)_\w+)$"
 )
 
 

@@ -68,7 +68,7 @@ def unknown(where, value, known):
 def probe_mistakes(probes, interval):
     """Yield what is wrong with the pages to look at."""
     for name, probe in probes.items():
-        where = f"external_probes['{name}']"
+        where = f"prometheus_probes['{name}']"
         yield from unknown(where, probe, PROBE_KEYS)
         if not is_name(name):
             yield f"{where}: a name has letters, digits, '.', '_' and '-'"
@@ -83,7 +83,7 @@ def probe_mistakes(probes, interval):
             "insecure": (isinstance(probe.get("insecure", False), bool), "true or false"),
             "timeout": (
                 is_number(probe.get("timeout", 1)) and 1 <= probe.get("timeout", 1) <= interval,
-                f"seconds, 1 to {interval}, which is external_probe_interval",
+                f"seconds, 1 to {interval}, which is prometheus_probe_interval",
             ),
             "max_seconds": (
                 is_number(probe.get("max_seconds", 1)) and probe.get("max_seconds", 1) > 0,
@@ -115,7 +115,7 @@ def door_mistakes(name, door):
 def host_mistakes(hosts, gateway):
     """Yield what is wrong with the hosts."""
     for name, host in hosts.items():
-        where = f"external_hosts['{name}']"
+        where = f"prometheus_hosts['{name}']"
         yield from unknown(where, host, HOST_KEYS)
         if not is_name(name):
             yield f"{where}: a name has letters, digits, '.', '_' and '-'"
@@ -139,7 +139,7 @@ def host_mistakes(hosts, gateway):
 def service_mistakes(services):
     """Yield what is wrong with the catalogue, as far as it is read here."""
     for name, service in services.items():
-        where = f"external_services['{name}']"
+        where = f"prometheus_services['{name}']"
         if not is_name(name):
             yield f"{where}: a name has letters, digits, '.', '_' and '-'"
         if not isinstance(service, dict) or not isinstance(service.get("group"), str):
@@ -151,47 +151,47 @@ def service_mistakes(services):
 def user_mistakes(users):
     """Yield what is wrong with the users. Their passwords are not told."""
     if not users:
-        yield "external_users is empty: nobody could open the page"
+        yield "prometheus_users is empty: nobody could open the page"
     for name, password in users.items():
         if not re.fullmatch(r"[^\s:\"]+", str(name)):
-            yield f"external_users: {name!r} is no name: it must have no spaces, quotes and colons"
+            yield f"prometheus_users: {name!r} is no name: it must have no spaces, quotes and colons"
         if not is_password(password) or len(password.encode()) > 72:
-            yield f"external_users['{name}'] must be a password of 1 to 72 bytes, {ONE_LINE}"
+            yield f"prometheus_users['{name}'] must be a password of 1 to 72 bytes, {ONE_LINE}"
 
 
 def limit_mistakes(limits, known):
     """Yield what is wrong with the numbers."""
-    yield from unknown("external_limits", limits, tuple(known))
+    yield from unknown("prometheus_limits", limits, tuple(known))
     for name, value in limits.items():
         if not is_number(value) or value <= 0:
-            yield f"external_limits.{name} is {value!r}; it takes a number, more than 0"
+            yield f"prometheus_limits.{name} is {value!r}; it takes a number, more than 0"
         elif name.endswith("_free") and value >= 100:
-            yield f"external_limits.{name} is {value!r}; it takes a percentage, less than 100"
+            yield f"prometheus_limits.{name} is {value!r}; it takes a percentage, less than 100"
         elif name.endswith("_seconds") and not isinstance(value, int):
-            yield f"external_limits.{name} is {value!r}; it takes whole seconds"
+            yield f"prometheus_limits.{name} is {value!r}; it takes whole seconds"
 
 
 def address_mistakes(recipients, sender):
     """Yield who can't be mailed to, or from."""
     if not recipients:
-        yield "external_recipients is empty: nobody would be told"
+        yield "prometheus_recipients is empty: nobody would be told"
     for address in recipients:
         if not ADDRESS.fullmatch(str(address)):
-            yield f"external_recipients: {address!r} is no e-mail address"
+            yield f"prometheus_recipients: {address!r} is no e-mail address"
     if not ADDRESS.fullmatch(sender):
-        yield f"external_sender is {sender!r}; it takes an e-mail address"
+        yield f"prometheus_sender is {sender!r}; it takes an e-mail address"
 
 
-def external_mistakes(settings, limits):
+def prometheus_mistakes(settings, limits):
     """Return a sentence for everything that can't be right, given the role's own limits."""
     return [
         *user_mistakes(settings["users"]),
         *address_mistakes(settings["recipients"], settings["sender"]),
         *probe_mistakes(settings["probes"], settings["probe_interval"]),
-        *door_mistakes("external_gateway", settings["gateway"]),
+        *door_mistakes("prometheus_gateway", settings["gateway"]),
         *host_mistakes(settings["hosts"], settings["gateway"]),
         *service_mistakes(settings["services"]),
-        *door_mistakes("external_heartbeat", settings["heartbeat"]),
+        *door_mistakes("prometheus_heartbeat", settings["heartbeat"]),
         *limit_mistakes(settings["limits"], limits),
     ]
 
@@ -201,4 +201,4 @@ class FilterModule:
 
     def filters(self):
         """Return the filters by name."""
-        return {"external_mistakes": external_mistakes}
+        return {"prometheus_mistakes": prometheus_mistakes}

@@ -17,7 +17,7 @@ class Watcher:
 
     def __init__(self, hosts, variables):
         self.host, self.door = hosts["outside1"], hosts["door1"]
-        self.users = variables("outside1", "external_users")
+        self.users = variables("outside1", "prometheus_users")
         self.page = f"https://{variables('outside1', 'address')}:9090"
 
     def ask(self, path, user="ada", password=None):
@@ -173,11 +173,11 @@ def test_a_killed_run_is_made_good_and_a_new_service_is_watched(watcher, run, co
         return {rule["labels"]["service"] for rule in rules if rule["name"] == "ServiceDown"}
 
     assert watched() == {"shop"}
-    services = variables("outside1", "external_services") | {"cart": {"group": "cache", "unit": "cart.socket"}}
-    assert run({"external_services": services}, crash_after="Write the configuration").killed
+    services = variables("outside1", "prometheus_services") | {"cart": {"group": "cache", "unit": "cart.socket"}}
+    assert run({"prometheus_services": services}, crash_after="Write the configuration").killed
     assert watched() == {"shop"}
     process = watcher.host.check_output("systemctl show prometheus --value --property MainPID")
-    done = converge({"external_services": services})
+    done = converge({"prometheus_services": services})
     assert done.ok, done.output
     eventually(lambda: watched() == {"shop", "cart"})
     assert watcher.host.check_output("systemctl show prometheus --value --property MainPID") == process
@@ -185,9 +185,9 @@ def test_a_killed_run_is_made_good_and_a_new_service_is_watched(watcher, run, co
 
 def test_new_passwords_are_in_use_at_once_and_not_told(watcher, converge, variables):
     gateway, heartbeat = (
-        variables("outside1", name) | {"password": CANARY} for name in ("external_gateway", "external_heartbeat")
+        variables("outside1", name) | {"password": CANARY} for name in ("prometheus_gateway", "prometheus_heartbeat")
     )
-    values = {"external_users": {"eve": CANARY}, "external_gateway": gateway, "external_heartbeat": heartbeat}
+    values = {"prometheus_users": {"eve": CANARY}, "prometheus_gateway": gateway, "prometheus_heartbeat": heartbeat}
     started = watcher.host.check_output("systemctl show prometheus --value --property MainPID")
     with watcher.told(password=CANARY):
         done = converge(values, diff=True, verbosity=3)
@@ -206,9 +206,9 @@ def test_new_passwords_are_in_use_at_once_and_not_told(watcher, converge, variab
 
 
 BAD = {
-    "external_users": {"ada": "", "b b": CANARY, "eve": f"{CANARY} "},
-    "external_recipients": ["root@localhost", "nobody"],
-    "external_probes": {
+    "prometheus_users": {"ada": "", "b b": CANARY, "eve": f"{CANARY} "},
+    "prometheus_recipients": ["root@localhost", "nobody"],
+    "prometheus_probes": {
         "home": {"url": "ftp://games.example", "contents": "x"},
         "login": {
             "url": "https://games.example",
@@ -218,33 +218,33 @@ BAD = {
             "max_seconds": "2 s",
         },
     },
-    "external_gateway": {"url": "http://door1/metrics", "user": "outside", "password": CANARY},
-    "external_heartbeat": {"url": "https://door1/", "user": "", "password": ""},
-    "external_hosts": {"door1": {"groups": "web", "metrics": {"node": "a/b"}}},
-    "external_services": {"shop": {"group": "web", "unit": "a b"}, "cart": {"unit": "cart"}},
-    "external_limits": {"filesystem_free": "10 %", "mongodb_lags": 5, "inodes_free": 100},
+    "prometheus_gateway": {"url": "http://door1/metrics", "user": "outside", "password": CANARY},
+    "prometheus_heartbeat": {"url": "https://door1/", "user": "", "password": ""},
+    "prometheus_hosts": {"door1": {"groups": "web", "metrics": {"node": "a/b"}}},
+    "prometheus_services": {"shop": {"group": "web", "unit": "a b"}, "cart": {"unit": "cart"}},
+    "prometheus_limits": {"filesystem_free": "10 %", "mongodb_lags": 5, "inodes_free": 100},
 }
 COMPLAINTS = [
-    "external_users['ada'] must be a password",
-    "external_users: 'b b' is no name",
-    "external_users['eve'] must be a password of 1 to 72 bytes, of one line that neither begins nor ends with a space",
-    "external_recipients: 'nobody' is no e-mail address",
-    "external_probes['home'].contents is not known. Did you mean content?",
-    "external_probes['home'].url is 'ftp://games.example'; it takes an http or https URL",
-    "external_probes['login'].status is 'teapot'; it takes a status of HTTP",
-    "external_probes['login'].content is '('; it takes a regular expression",
-    "external_probes['login'].timeout is 60; it takes seconds, 1 to 5",
-    "external_probes['login'].max_seconds is '2 s'; it takes seconds",
-    "external_gateway.url is 'http://door1/metrics'; it takes an https URL",
-    "external_heartbeat.user is ''",
-    "external_heartbeat.password must not be empty",
-    "external_hosts['door1'].groups is 'web'; it takes a list",
-    "external_hosts['door1'].metrics.node is 'a/b'; it takes a name below",
-    "external_services['shop'].unit is 'a b'",
-    "external_services['cart'] must name the group",
-    "external_limits.filesystem_free is '10 %'; it takes a number",
-    "external_limits.mongodb_lags is not known. Did you mean mongodb_lag?",
-    "external_limits.inodes_free is 100; it takes a percentage",
+    "prometheus_users['ada'] must be a password",
+    "prometheus_users: 'b b' is no name",
+    "prometheus_users['eve'] must be a password of 1 to 72 bytes, of one line that neither begins nor ends with a space",
+    "prometheus_recipients: 'nobody' is no e-mail address",
+    "prometheus_probes['home'].contents is not known. Did you mean content?",
+    "prometheus_probes['home'].url is 'ftp://games.example'; it takes an http or https URL",
+    "prometheus_probes['login'].status is 'teapot'; it takes a status of HTTP",
+    "prometheus_probes['login'].content is '('; it takes a regular expression",
+    "prometheus_probes['login'].timeout is 60; it takes seconds, 1 to 5",
+    "prometheus_probes['login'].max_seconds is '2 s'; it takes seconds",
+    "prometheus_gateway.url is 'http://door1/metrics'; it takes an https URL",
+    "prometheus_heartbeat.user is ''",
+    "prometheus_heartbeat.password must not be empty",
+    "prometheus_hosts['door1'].groups is 'web'; it takes a list",
+    "prometheus_hosts['door1'].metrics.node is 'a/b'; it takes a name below",
+    "prometheus_services['shop'].unit is 'a b'",
+    "prometheus_services['cart'] must name the group",
+    "prometheus_limits.filesystem_free is '10 %'; it takes a number",
+    "prometheus_limits.mongodb_lags is not known. Did you mean mongodb_lag?",
+    "prometheus_limits.inodes_free is 100; it takes a percentage",
 ]
 
 
@@ -259,12 +259,12 @@ def test_bad_values_are_named_all_at_once_before_anything_changes(run):
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"external_retention": 7}, "external_retention >= 31"),
+        ({"prometheus_retention": 7}, "prometheus_retention >= 31"),
         (
-            {"external_certificate": "-----BEGIN CERTIFICATE-----"},
-            "external_certificate must hold a certificate in PEM",
+            {"prometheus_certificate": "-----BEGIN CERTIFICATE-----"},
+            "prometheus_certificate must hold a certificate in PEM",
         ),
-        ({"external_gateway": {"adress": "door1"}}, "adress"),
+        ({"prometheus_gateway": {"adress": "door1"}}, "adress"),
     ],
 )
 def test_a_bad_value_is_refused(run, values, complaint):
