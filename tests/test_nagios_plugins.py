@@ -29,7 +29,7 @@ def plugins():
 @pytest.fixture(scope="session")
 def host_check():
     """The checks of the role nrpe."""
-    return load(PROJECT / "roles/nrpe/files/check.py")
+    return load(PROJECT / "roles/nrpe/files/check_host.py")
 
 
 @pytest.mark.parametrize("path", sorted(PLUGINS.glob("check_*.py")), ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""Ask a FastCGI application whether it is well: ask.py SOCKET HOST PATH SECONDS."""
+"""Ask a FastCGI application whether it is well: check_fastcgi.py SOCKET HOST PATH SECONDS."""
 
 import socket
 import struct

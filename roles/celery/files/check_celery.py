@@ -1,8 +1,8 @@
 """Ask a Celery application, in its own environment, whether all is well with it.
 
-    check.py APP load SECONDS TIME_LIMIT SCHEDULER
+    check_celery.py APP load SECONDS TIME_LIMIT SCHEDULER
         Can it be imported, with beat's scheduler, and does its broker answer?
-    check.py APP queues SECONDS --warning N --critical N --queues NAME,NAME
+    check_celery.py APP queues SECONDS --warning N --critical N --queues NAME,NAME
         How many tasks wait? A plugin of Nagios: exit codes 0 to 3, and figures.
 
 APP is what celery's option --app takes, SECONDS the time that an answer may take. It imports from the folder that
