@@ -225,7 +225,7 @@ def test_comes_back_after_its_process_is_killed(host):
     eventually(lambda: host.run("curl --silent --fail http://127.0.0.1/").succeeded)
 
 
-def test_a_run_killed_before_the_reload_is_mended_by_the_next_and_no_request_fails(host, converge):
+def test_a_run_killed_before_the_reload_is_repaired_by_the_next_and_no_request_fails(host, converge):
     with load(host) as outcome:
         assert converge({"balancer_max_connections": 500}, crash_after="Write the configuration").killed
         assert info(host, "Maxconn") == "4000"

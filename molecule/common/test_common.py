@@ -109,7 +109,7 @@ def test_a_certificate_authority_is_trusted_while_it_is_listed(host, converge, a
     assert not trusts(host)
 
 
-def test_a_run_killed_before_the_reload_is_mended_by_the_next(host, converge):
+def test_a_run_killed_before_the_reload_is_repaired_by_the_next(host, converge):
     assert "/etc/shells" not in banner(host)
     changed = {"common_sshd_settings": {"Banner": "/etc/shells"}}
     assert converge(changed, crash_after="Configure the SSH server").killed

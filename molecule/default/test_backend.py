@@ -22,7 +22,7 @@ GAME = {
     "year": 2020,
 }
 
-# Spoil the ratings of many games, and send a task for each that mends it: what was lost is still wrong afterwards.
+# Spoil the ratings of many games, and send a task for each that corrects it: what was lost is still wrong afterwards.
 STREAM = """
 import json, time
 from games.models import Game

@@ -225,7 +225,7 @@ def test_a_bad_environment_is_refused_and_a_good_one_outlives_a_killed_run(hosts
     assert [home(host)["environment"]["SECRET_KEY"] for host in hosts.values()] == ["a magpie that steals"] * 2
 
 
-def test_a_run_killed_between_the_link_and_the_restart_is_mended_by_the_next(hosts, host, converge):
+def test_a_run_killed_between_the_link_and_the_restart_is_repaired_by_the_next(hosts, host, converge):
     assert converge({"django_version": "v2"}, crash_after="Point the link at the release", limit="web1").killed
     assert home(host)["release"] == "one"
     assert converge({"django_version": "v2"}, limit="web1").ok

@@ -226,7 +226,7 @@ def test_runs_without_privileges(host):
     assert status["NoNewPrivs"] == "1"
 
 
-def test_a_run_killed_before_the_reload_is_mended_by_the_next(host, converge):
+def test_a_run_killed_before_the_reload_is_repaired_by_the_next(host, converge):
     before = pid(host)
     values = {"lighttpd_static_max_age": 600, "lighttpd_port": 81}
     assert converge(values, crash_after="Describe its units").killed

@@ -237,13 +237,13 @@ def test_a_bad_value_is_refused_and_postfix_stays_as_it_is(host, run, values, co
     assert (master(host), host.check_output("sha256sum /etc/postfix/*.cf")) == before
 
 
-def test_a_run_killed_before_the_reload_is_mended_by_the_next(host, relay, converge):
+def test_a_run_killed_before_the_reload_is_repaired_by_the_next(host, relay, converge):
     relay.wait(hand_in(host))
     settings = {"mail_root": ["night@famigo.example"]}
     assert converge(settings, limit="web1", crash_after="Write the configuration").killed
-    mended = converge(settings, limit="web1")
-    assert mended.ok, mended.output
-    assert mended.changed == {"web1": 1}
+    repaired = converge(settings, limit="web1")
+    assert repaired.ok, repaired.output
+    assert repaired.changed == {"web1": 1}
     relay.wait(hand_in(host), {"night@famigo.example"})
 
 

@@ -42,7 +42,7 @@ def test_comes_back_after_its_process_is_killed(host):
     host.check_output("timeout 10 sh -c 'until systemctl is-active memcached; do sleep 0.2; done'")
 
 
-def test_a_run_killed_before_the_restart_is_mended_by_the_next(host, converge):
+def test_a_run_killed_before_the_restart_is_repaired_by_the_next(host, converge):
     assert converge({"memcached_memory": 96}, crash_after="Configure Memcached").killed
     assert limit_mib(host) == 64
     assert converge({"memcached_memory": 96}).ok

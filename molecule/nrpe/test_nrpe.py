@@ -96,7 +96,7 @@ def test_nothing_that_it_runs_gets_a_capability(host, converge, ask):
     assert ask("powers")[1].split() == ["CapBnd:", "0" * 16]
 
 
-def test_a_run_killed_before_the_restart_is_mended_by_the_next(converge, ask):
+def test_a_run_killed_before_the_restart_is_repaired_by_the_next(converge, ask):
     limits = {"nrpe_limits": {"procs": {"warning": 1, "critical": 900}}}
     assert converge(limits, limit="web1", crash_after="Write the commands and the unit").killed
     assert ask("procs")[0] == 0

@@ -30,7 +30,7 @@ def secrets(variables):
     return {secret for host in variables.groups["all"] for secret in secrets_in(variables.of(host))}
 
 
-def test_check_mode_finds_nothing_to_change_or_to_mend_and_tells_no_secret(run, secrets):
+def test_check_mode_finds_nothing_to_change_or_to_repair_and_tells_no_secret(run, secrets):
     """A dry run over the converged hosts, as talkative as it gets."""
     done = run(check=True, diff=True, verbosity=3)
     assert done.ok, done.output

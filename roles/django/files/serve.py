@@ -92,7 +92,7 @@ def serve(application, workers, requests):
     from flup.server.fcgi_fork import WSGIServer
 
     class Server(WSGIServer):
-        """flup's prefork server, with as many workers always; mended where Python 3 does other than flup expects."""
+        """flup's prefork server, with as many workers always; patched where Python 3 does other than flup expects."""
 
         def _intHandler(self, signum, frame):
             # A handler that returns does not end select(), so that an idle server would not notice the signal.
