@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, "/usr/local/lib/tiny")
-from ask import get
+from check_fastcgi import get
 
 SOCKET = "/run/tiny/tiny.socket"
 
