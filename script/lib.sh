@@ -30,7 +30,8 @@ step() {
     die "'$title' failed. The whole log: $log"
 }
 
-# The clone's name in the names of its images, containers and networks, as in inventories/local/group_vars/local/twin.yml.
+# The clone's name in the names of its images, containers and networks, as in
+# inventories/local/group_vars/local/twin.yml.
 clone_id() { printf %s "$PWD" | sha256sum | cut -c 1-6; }
 
 # A new member of the group docker is one only after the next login: go on as one now.

@@ -227,7 +227,8 @@ BAD = {
 COMPLAINTS = [
     "prometheus_users['ada'] must be a password",
     "prometheus_users: 'b b' is no name",
-    "prometheus_users['eve'] must be a password of 1 to 72 bytes, of one line that neither begins nor ends with",
+    "prometheus_users['eve'] must be a password of 1 to 72 bytes, "
+    "of one line that neither begins nor ends with a space",
     "prometheus_recipients: 'nobody' is no e-mail address",
     "prometheus_probes['home'].contents is not known. Did you mean content?",
     "prometheus_probes['home'].url is 'ftp://games.example'; it takes an http or https URL",
