@@ -6,20 +6,22 @@ log_folder=.local/log
 die() { echo "$*" >&2; exit 1; }
 
 # Run a command or function as a named step: one line with the time it took, its output in a log. On failure: what failed by
-# the words of Ansible and pytest, which may be far up in the log, and the log's end.
+# the words of Ansible and pytest, which may be far up in the log, and the log's end. Its times, in seconds, are added to
+# the file $step_times, if that is set: the step, how long it took, and of that the processor.
 step() {
-    local title=$1 log started code
+    local title=$1 log code times seconds user system TIMEFORMAT='%R %U %S'
     shift
     log=$log_folder/$(tr 'A-Z ' 'a-z-' <<< "$title").log
     mkdir -p $log_folder
-    started=$(date +%s.%N)
     [[ ! -t 1 ]] || printf '      …  %s\r' "$title"
     # Not in an || list: there bash would go on after a command that failed inside the step.
     set +e
-    ( set -e; "$@" ) > "$log" 2>&1 < /dev/null
+    times=$( { time { ( set -e; "$@" ) > "$log" 2>&1 < /dev/null; }; } 2>&1 )
     code=$?
     set -e
-    printf '%6.1f s  %s\n' "$(python3 -c "import time; print(time.time() - $started)")" "$title"
+    read -r seconds user system <<< "$times"
+    printf '%6.1f s  %s\n' "$seconds" "$title"
+    [[ -z ${step_times:-} ]] || printf '%s\t%s\t%s\t%s\n' "$title" "$seconds" "$user" "$system" >> "$step_times"
     [[ $code -ne 0 ]] || return 0
     # A failed task is followed by what it said, indented; Molecule's colours may stand before both.
     awk '/(fatal|failed): \[/ { said = 1; print; next }
