@@ -52,6 +52,12 @@ def test_a_role_has_all_its_parts(role):
 
 
 @each_role
+def test_a_role_checks_its_settings_first_unless_the_preflight_has(role):
+    check = {"ansible.builtin.include_tasks": "preflight.yml", "when": "preflight is not defined"}
+    assert load(role / "tasks/main.yml")[0] == {"name": "Check the settings"} | check
+
+
+@each_role
 def test_a_role_is_proved(role):
     scenario = PROJECT / "molecule" / role.name
     tests = (scenario / f"test_{role.name}.py").read_text()
