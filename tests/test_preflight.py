@@ -82,6 +82,7 @@ def test_what_the_specs_and_the_catalogue_forbid_is_named_all_at_once(playbook):
             {"balancer_certificate": certificate(names=["a.com"]) + key()},
             "balancer_certificate must be valid for famigo.com",
         ),
+        ("web1", {"site_environment_file": "/etc/environment"}, "django_environment_file"),
         ("lb1", {"balancer_servers": ["web1"]}, "balancer_servers"),
         ("data1", {"mongodb_members": ["10.0.0.1", "10.0.0.2"]}, "mongodb_members"),
         ("data1", {"redis_members": ["10.0.0.1", "10.0.0.2"]}, "redis_members"),
