@@ -15,7 +15,6 @@ from support import docker, eventually, seconds_until
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-CERTIFICATE = PROJECT / ".local/secrets/site_watch_certificate"
 PICTURES = PROJECT / ".local/pictures"
 RESTART_SECONDS = 90
 STARTED = time.time()
@@ -51,7 +50,8 @@ print(json.dumps({"seconds": ticks / os.sysconf("SC_CLK_TCK"), "mebibytes": kibi
 class Page:
     """A page of the watchers, as their people open it: with a login, over TLS."""
 
-    def __init__(self, host, port, variables):
+    def __init__(self, host, port, variables, certificate):
+        self.certificate = certificate
         self.published = ("port", variables(host, "ansible_host"), str(port))
         self.inside = f"https://{variables(host, 'address')}:{port}"
         self.password = variables(host, "site_pages_password")
@@ -63,7 +63,7 @@ class Page:
         url = f"https://localhost:{port}{path}"
         # In bytes, for a browser encodes them as UTF-8.
         login = (b"admin", self.password.encode())
-        return requests.get(url, query, auth=login, verify=CERTIFICATE, timeout=20).json()
+        return requests.get(url, query, auth=login, verify=self.certificate, timeout=20).json()
 
     def open(self, path):
         """Return the URL by which the browser opens a path."""
@@ -71,15 +71,23 @@ class Page:
 
 
 @pytest.fixture(scope="session")
-def nagios(variables):
-    """Nagios' page."""
-    return Page("sentinel1", 443, variables)
+def certificate(variables, tmp_path_factory):
+    """The file of the certificate of both pages, to know them by."""
+    path = tmp_path_factory.mktemp("pages") / "certificate.pem"
+    path.write_text(variables("sentinel1", "site_watch_certificate"))
+    return path
 
 
 @pytest.fixture(scope="session")
-def prometheus(variables):
+def nagios(variables, certificate):
+    """Nagios' page."""
+    return Page("sentinel1", 443, variables, certificate)
+
+
+@pytest.fixture(scope="session")
+def prometheus(variables, certificate):
     """The page of the monitor outside."""
-    return Page("outside1", 9090, variables)
+    return Page("outside1", 9090, variables, certificate)
 
 
 def nagios_state(nagios, host, service):
