@@ -84,12 +84,21 @@ class Run:
 
 
 def play(
-    variables=None, *, playbook=CONVERGE, limit=None, tags=None, check=False, diff=False, verbosity=0, crash_after=None
+    variables=None,
+    *,
+    playbook=CONVERGE,
+    limit=None,
+    tags=None,
+    check=False,
+    diff=False,
+    verbosity=0,
+    crash_after=None,
+    during=None,
 ):
     """Run the scenario's playbook, or another one, and return the Run.
 
     ``variables`` go in as extra variables. ``crash_after`` names a task after which the run is killed, as if the
-    control machine had lost power.
+    control machine had lost power. ``during`` is a task and a command that is run when the task is done.
     """
     command = ["ansible-playbook", "--inventory", str(INVENTORY), playbook]
     command += ["--extra-vars", json.dumps(variables)] if variables else []
@@ -99,12 +108,14 @@ def play(
     command += ["--tags", tags] if tags else []
     command += ["-" + "v" * verbosity] if verbosity else []
     environment = os.environ | {"ANSIBLE_DEPRECATION_WARNINGS": "1", "ANSIBLE_FORCE_COLOR": "0"}
-    if crash_after:
+    if crash_after or during:
         environment |= {
             "ANSIBLE_CALLBACK_PLUGINS": str(PROJECT / "molecule/shared/callback_plugins"),
-            "ANSIBLE_CALLBACKS_ENABLED": "crash",
-            "CRASH_AFTER": crash_after,
+            "ANSIBLE_CALLBACKS_ENABLED": "interfere",
+            "INTERFERE_AFTER": crash_after or during[0],
         }
+    if during:
+        environment["INTERFERE_COMMAND"] = during[1]
     done = subprocess.run(
         command,
         cwd=PROJECT,

@@ -144,6 +144,26 @@ def test_a_review_changes_the_rating_and_the_search_knows_it(site):
     eventually(lambda: re.search(r"4\.0<span", site.get(f"/search/?q={name}").text), 20, "the index has the rating")
 
 
+def test_a_push_during_a_deployment_does_not_part_the_search_schema_from_the_code(run, variables):
+    repository = variables("web1", "twin_source")
+
+    def git(*arguments):
+        identity = ["-c", "user.name=Ada", "-c", "user.email=ada@games.example"]
+        command = ["git", "-C", repository, *identity, *arguments]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+    git("branch", "--force", "next", "main")
+    pushed = git("commit-tree", "main^{tree}", "-p", "main", "-m", "What is pushed meanwhile")
+    push = ("Give it to all that run it", f"git -C {repository} branch --force next {pushed}")
+    try:
+        done = run({"site_version": "next"}, playbook="playbooks/deploy.yml", during=push)
+        assert git("rev-parse", "next") == pushed
+    finally:
+        git("branch", "--delete", "--force", "next")
+    assert done.ok, done.output
+    assert not done.changed, done.output
+
+
 def test_search_goes_on_when_the_host_of_its_leader_dies(site, power, variables):
     leader = next(
         name for name in variables.groups["search"] if variables(name, "solr_members")[0] == variables(name, "address")
