@@ -39,6 +39,17 @@ def test_services_with_a_port_answer_on_each_host_of_their_group_in_its_order():
     assert "django" not in found
 
 
+def test_a_role_gets_the_services_as_a_list_with_the_keys_that_it_reads():
+    services = {
+        "solr": {"group": "search", "unit": "solr", "port": 8983, "probe": {"protocol": "http", "path": "/ping"}},
+        "worker": {"group": "worker", "unit": "worker"},
+    }
+    assert topology.service_list(services, "unit", "protocol", "path") == [
+        {"name": "solr", "unit": "solr", "protocol": "http", "path": "/ping"},
+        {"name": "worker", "unit": "worker"},
+    ]
+
+
 def test_a_host_comes_from_its_public_address_too():
     found = topology.group_addresses(GROUPS, HOSTVARS)
     assert found["balancer"] == ["10.0.0.0", "192.0.2.1"]

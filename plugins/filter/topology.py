@@ -16,6 +16,17 @@ def endpoints(services, groups, hostvars):
     }
 
 
+def service_list(services, *keys):
+    """Return services as a list of dictionaries, each with its ``name`` and those of the keys that it has.
+
+    Such lists are what roles take, for an argument spec can check them. The keys are looked for in the probe too.
+    """
+    return [
+        {"name": name} | {key: value for key, value in (service | service.get("probe", {})).items() if key in keys}
+        for name, service in services.items()
+    ]
+
+
 def group_addresses(groups, hostvars):
     """Return the addresses from which the hosts of each group may come, the public ones among them.
 
@@ -73,6 +84,7 @@ class FilterModule:
         """Return the filters by their names."""
         return {
             "endpoints": endpoints,
+            "service_list": service_list,
             "group_addresses": group_addresses,
             "dependencies": dependencies,
             "exporters": exporters,
