@@ -54,10 +54,11 @@ COMPLAINTS = [
     "address is fd00:0:0:1::31 for lb1, web1, web2, data1,",
     "web1 runs old and rival on the same port, 70",
     "services.lost names the group serach, which the inventory lacks.",
-    "services.mistyped.prot is not a key of the catalogue. Did you mean port?",
-    "services.old in the catalogue: value of protocol must be one of",
-    "services.hungry in the catalogue: argument 'memory' is of type str",
-    "services.both in the catalogue: parameters are mutually exclusive: protocol|command",
+    "services.mistyped.prot. Supported parameters include: clients, group, limits, port, probe, unit.",
+    "value of protocol must be one of: http, https, memcached, mongodb, redis, ssh, tcp, got: gopher found in"
+    " services.old -> probe",
+    "argument 'memory' is of type str found in 'services.hungry -> limits'",
+    "parameters are mutually exclusive: protocol|command found in services.both -> probe",
     "services.mute has a probe and no port that it could ask.",
     "vault_site_secret_key",
 ]
