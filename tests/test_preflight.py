@@ -88,7 +88,7 @@ def test_what_the_specs_and_the_catalogue_forbid_is_named_all_at_once(playbook):
         ("data1", {"redis_members": ["10.0.0.1", "10.0.0.2"]}, "redis_members"),
         ("web1", {"celery_beat_scheduler": "celery.beat.PersistentScheduler"}, "celery_beat_scheduler"),
         ("lb1", {"nrpe_limits": {"disk": {"warning": "a bit", "critical": 5}}}, "found in 'nrpe_limits -> disk'"),
-        ("sentinel1", {"nagios_contacts": {"ada": {}}}, "nagios_contacts['ada']"),
+        ("sentinel1", {"nagios_contacts": {"ada": {}}}, "nagios_contacts['ada'].email is {}; it takes a mail address"),
         ("lb1", {"site_alert_addresses": ["nobody"]}, "mail_root"),
         ("outside1", {"prometheus_probes": {"page": {"url": "gopher://famigo.com/"}}}, "prometheus_probes['page'].url"),
     ],

@@ -59,15 +59,14 @@ def test_a_host_comes_from_its_public_address_too():
 
 def test_a_host_depends_on_those_that_it_asks_and_the_watcher_on_nobody():
     found = topology.dependencies(SERVICES, GROUPS, HOSTVARS, "sentinel")
-    assert {host: entry["parents"] for host, entry in found.items()} == {
+    assert {host["name"]: host["parents"] for host in found} == {
         "lb1": ["web1", "web2"],
         "web1": ["data1"],
         "web2": ["data1"],
         "data1": [],
         "sentinel1": [],
     }
-    assert found["web1"]["groups"] == ["web"]
-    assert found["web1"]["address"] == "10.0.0.1"
+    assert found[1] == {"name": "web1", "address": "10.0.0.1", "groups": ["web"], "parents": ["data1"]}
 
 
 def test_the_hosts_of_mongodb_have_a_second_exporter():

@@ -42,10 +42,12 @@ def sentences(entry, where, tests):
 
 def wanted(test, arguments):
     """Return in words what passes a test."""
-    if test == "list_of":
+    if test in ("dict_of", "list_of"):
         arguments = [wanted(*arguments, [])]
-    words = test_loader.get(test).j2_function.__doc__.splitlines()[0].removeprefix("Whether it is ").rstrip(".")
-    return words.format(*(one if isinstance(one, str | int) else ", ".join(one) or "nothing" for one in arguments))
+    words = test_loader.get(test).j2_function.takes
+    return words.format(
+        *(one if isinstance(one, str | int) else ", ".join(map(str, one)) or "nothing" for one in arguments)
+    )
 
 
 class FilterModule:

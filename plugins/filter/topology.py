@@ -41,15 +41,16 @@ def group_addresses(groups, hostvars):
 
 
 def dependencies(services, groups, hostvars, watcher):
-    """Return of each host its ``address``, its tiers as ``groups``, and its ``parents``: the hosts that it depends on.
+    """Return each host with its ``name``, ``address``, its tiers as ``groups``, and as ``parents`` whom it depends on.
 
     A host depends on those whose services its tiers are clients of, unless they share a tier. The hosts of the group
     ``watcher`` depend on nobody: they ask everybody.
     """
     tiers = {service["group"] for service in services.values()}
     tiers_of = {host: sorted(tiers.intersection(hostvars[host]["group_names"])) for host in groups["all"]}
-    return {
-        host: {
+    return [
+        {
+            "name": host,
             "address": hostvars[host]["address"],
             "groups": own,
             "parents": sorted(
@@ -63,7 +64,7 @@ def dependencies(services, groups, hostvars, watcher):
             ),
         }
         for host, own in tiers_of.items()
-    }
+    ]
 
 
 def exporters(groups, hostvars):
