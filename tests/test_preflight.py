@@ -31,6 +31,8 @@ MISTAKES = {
     "common_journal_size": "small",
     "solr_heap": "plenty",
     "monit_limits": {"space": "nearly all"},
+    "prometheus_hosts": [{"name": "web1"}],
+    "prometheus_probes": [{"name": "page", "url": "https://famigo.com", "staus": 200}],
     "address": "fd00:0:0:1::31",
     "services": SERVICES
     | {
@@ -50,6 +52,8 @@ COMPLAINTS = [
     "argument 'common_journal_size' is of type str",
     "argument 'solr_heap' is of type str",
     "argument 'space' is of type str found in 'monit_limits'",
+    "missing required arguments: metrics found in prometheus_hosts['web1']",
+    "prometheus_probes['page'].staus. Supported parameters include: ca, content,",
     "address of data1 is fd00:0:0:1::31, and must be one of IPv4",
     "address is fd00:0:0:1::31 for lb1, web1, web2, data1,",
     "web1 runs old and rival on the same port, 70",
@@ -90,7 +94,11 @@ def test_what_the_specs_and_the_catalogue_forbid_is_named_all_at_once(playbook):
         ("lb1", {"nrpe_limits": {"disk": {"warning": "a bit", "critical": 5}}}, "found in 'nrpe_limits -> disk'"),
         ("sentinel1", {"nagios_contacts": {"ada": {}}}, "nagios_contacts['ada'].email is {}; it takes a mail address"),
         ("lb1", {"site_alert_addresses": ["nobody"]}, "mail_root"),
-        ("outside1", {"prometheus_probes": {"page": {"url": "gopher://famigo.com/"}}}, "prometheus_probes['page'].url"),
+        (
+            "outside1",
+            {"prometheus_probes": [{"name": "page", "url": "gopher://famigo.com/"}]},
+            "prometheus_probes['page'].url",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -70,6 +70,15 @@ def test_a_host_depends_on_those_that_it_asks_and_the_watcher_on_nobody():
 
 
 def test_the_hosts_of_mongodb_have_a_second_exporter():
-    found = topology.exporters(GROUPS, HOSTVARS)
-    assert found["data1"] == {"groups": ["mongodb"], "metrics": {"node": "data1", "mongodb": "data1-mongodb"}}
-    assert found["web1"]["metrics"] == {"node": "web1"}
+    found = topology.exporters(GROUPS)
+    assert {"name": "data1", "metrics": {"node": "data1", "mongodb": "data1-mongodb"}} in found
+    assert {"name": "web1", "metrics": {"node": "web1"}} in found
+    assert len(found) == len(GROUPS["all"])
+
+
+def test_a_service_is_placed_on_the_hosts_of_its_group():
+    services = {name: service | {"unit": name} for name, service in SERVICES.items()}
+    found = {service["name"]: service for service in topology.placements(services, GROUPS)}
+    assert found["lighttpd"] == {"name": "lighttpd", "unit": "lighttpd", "hosts": ["web1", "web2"]}
+    assert found["ssh"]["hosts"] == GROUPS["all"]
+    assert found["idle"]["hosts"] == []

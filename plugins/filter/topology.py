@@ -67,15 +67,27 @@ def dependencies(services, groups, hostvars, watcher):
     ]
 
 
-def exporters(groups, hostvars):
-    """Return of each host its ``groups``, and the ``metrics`` that the sentinel passes on, by their kind."""
-    return {
-        host: {
-            "groups": hostvars[host]["group_names"],
+def placements(services, groups):
+    """Return each service with its ``name``, its ``unit``, and the ``hosts`` that run it."""
+    return [
+        {
+            "name": name,
+            "unit": service["unit"],
+            "hosts": [host for host in groups["all"] if host in groups[service["group"]]],
+        }
+        for name, service in services.items()
+    ]
+
+
+def exporters(groups):
+    """Return each host with its ``name``, and the ``metrics`` that the sentinel passes on, by their kind."""
+    return [
+        {
+            "name": host,
             "metrics": {"node": host} | ({"mongodb": f"{host}-mongodb"} if host in groups["mongodb"] else {}),
         }
         for host in groups["all"]
-    }
+    ]
 
 
 class FilterModule:
@@ -88,5 +100,6 @@ class FilterModule:
             "service_list": service_list,
             "group_addresses": group_addresses,
             "dependencies": dependencies,
+            "placements": placements,
             "exporters": exporters,
         }
