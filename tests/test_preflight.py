@@ -32,6 +32,8 @@ MISTAKES = {
     "common_journal_size": "small",
     "solr_heap": "plenty",
     "monit_limits": {"space": "nearly all"},
+    "prometheus_hosts": [{"name": "web1"}],
+    "prometheus_probes": [{"name": "page", "url": "https://famigo.com", "staus": 200}],
     "address": "fd00:0:0:1::31",
     "services": SERVICES
     | {
@@ -51,14 +53,17 @@ COMPLAINTS = [
     "argument 'common_journal_size' is of type str",
     "argument 'solr_heap' is of type str",
     "argument 'space' is of type str found in 'monit_limits'",
+    "missing required arguments: metrics found in prometheus_hosts['web1']",
+    "prometheus_probes['page'].staus. Supported parameters include: ca, content,",
     "address of data1 is fd00:0:0:1::31, and must be one of IPv4",
     "address is fd00:0:0:1::31 for lb1, web1, web2, data1,",
     "web1 runs old and rival on the same port, 70",
     "services.lost names the group serach, which the inventory lacks.",
-    "services.mistyped.prot is not a key of the catalogue. Did you mean port?",
-    "services.old in the catalogue: value of protocol must be one of",
-    "services.hungry in the catalogue: argument 'memory' is of type str",
-    "services.both in the catalogue: parameters are mutually exclusive: protocol|command",
+    "services.mistyped.prot. Supported parameters include: clients, group, limits, port, probe, unit.",
+    "value of protocol must be one of: http, https, memcached, mongodb, redis, ssh, tcp, got: gopher found in"
+    " services.old -> probe",
+    "argument 'memory' is of type str found in 'services.hungry -> limits'",
+    "parameters are mutually exclusive: protocol|command found in services.both -> probe",
     "services.mute has a probe and no port that it could ask.",
     "vault_site_secret_key",
 ]
@@ -88,10 +93,14 @@ def test_what_the_specs_and_the_catalogue_forbid_is_named_all_at_once(playbook):
         ("data1", {"mongodb_members": ["10.0.0.1", "10.0.0.2"]}, "mongodb_members"),
         ("data1", {"redis_members": ["10.0.0.1", "10.0.0.2"]}, "redis_members"),
         ("web1", {"celery_beat_scheduler": "celery.beat.PersistentScheduler"}, "celery_beat_scheduler"),
-        ("lb1", {"nrpe_limits": {"disk": {"warning": "a bit", "critical": 5}}}, "nrpe_limits['disk']"),
-        ("sentinel1", {"nagios_contacts": {"ada": {}}}, "nagios_contacts['ada']"),
+        ("lb1", {"nrpe_limits": {"disk": {"warning": "a bit", "critical": 5}}}, "found in 'nrpe_limits -> disk'"),
+        ("sentinel1", {"nagios_contacts": {"ada": {}}}, "nagios_contacts['ada'].email is {}; it takes a mail address"),
         ("lb1", {"site_alert_addresses": ["nobody"]}, "mail_root"),
-        ("outside1", {"prometheus_probes": {"page": {"url": "gopher://famigo.com/"}}}, "prometheus_probes['page'].url"),
+        (
+            "outside1",
+            {"prometheus_probes": [{"name": "page", "url": "gopher://famigo.com/"}]},
+            "prometheus_probes['page'].url",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -112,10 +112,10 @@ def test_a_closed_port_is_unwell_and_says_so():
 
 
 def test_all_who_ask_a_service_know_the_same_protocols():
-    probes = load(PROJECT / "plugins/action/preflight.py").CATALOGUE["probe"]["options"]
-    monit, nagios = (
-        yaml.safe_load((PROJECT / f"roles/{role}/vars/main.yml").read_text()) for role in ("monit", "nagios")
-    )
-    assert sorted(probes["protocol"]["choices"]) == sorted(probe.PROTOCOLS)
+    catalogue = yaml.safe_load((PROJECT / "group_vars/all/services.yml").read_text())["service_options"]
+    monit = yaml.safe_load((PROJECT / "roles/monit/vars/main.yml").read_text())
+    nagios = yaml.safe_load((PROJECT / "roles/nagios/meta/argument_specs.yml").read_text())["argument_specs"]["main"]
+    assert sorted(catalogue["probe"]["options"]["protocol"]["choices"]) == sorted(probe.PROTOCOLS)
     assert sorted(monit["__monit_protocols"]) == sorted(probe.PROTOCOLS)
-    assert sorted(nagios["__nagios_protocols"]) == sorted(probe.PROTOCOLS)
+    asked = nagios["options"]["nagios_services"]["options"]["protocol"]["choices"]
+    assert sorted(asked) == sorted(probe.PROTOCOLS)

@@ -39,6 +39,17 @@ def test_services_with_a_port_answer_on_each_host_of_their_group_in_its_order():
     assert "django" not in found
 
 
+def test_a_role_gets_the_services_as_a_list_with_the_keys_that_it_reads():
+    services = {
+        "solr": {"group": "search", "unit": "solr", "port": 8983, "probe": {"protocol": "http", "path": "/ping"}},
+        "worker": {"group": "worker", "unit": "worker"},
+    }
+    assert topology.service_list(services, "unit", "protocol", "path") == [
+        {"name": "solr", "unit": "solr", "protocol": "http", "path": "/ping"},
+        {"name": "worker", "unit": "worker"},
+    ]
+
+
 def test_a_host_comes_from_its_public_address_too():
     found = topology.group_addresses(GROUPS, HOSTVARS)
     assert found["balancer"] == ["10.0.0.0", "192.0.2.1"]
@@ -48,18 +59,26 @@ def test_a_host_comes_from_its_public_address_too():
 
 def test_a_host_depends_on_those_that_it_asks_and_the_watcher_on_nobody():
     found = topology.dependencies(SERVICES, GROUPS, HOSTVARS, "sentinel")
-    assert {host: entry["parents"] for host, entry in found.items()} == {
+    assert {host["name"]: host["parents"] for host in found} == {
         "lb1": ["web1", "web2"],
         "web1": ["data1"],
         "web2": ["data1"],
         "data1": [],
         "sentinel1": [],
     }
-    assert found["web1"]["groups"] == ["web"]
-    assert found["web1"]["address"] == "10.0.0.1"
+    assert found[1] == {"name": "web1", "address": "10.0.0.1", "groups": ["web"], "parents": ["data1"]}
 
 
 def test_the_hosts_of_mongodb_have_a_second_exporter():
-    found = topology.exporters(GROUPS, HOSTVARS)
-    assert found["data1"] == {"groups": ["mongodb"], "metrics": {"node": "data1", "mongodb": "data1-mongodb"}}
-    assert found["web1"]["metrics"] == {"node": "web1"}
+    found = topology.exporters(GROUPS)
+    assert {"name": "data1", "metrics": {"node": "data1", "mongodb": "data1-mongodb"}} in found
+    assert {"name": "web1", "metrics": {"node": "web1"}} in found
+    assert len(found) == len(GROUPS["all"])
+
+
+def test_a_service_is_placed_on_the_hosts_of_its_group():
+    services = {name: service | {"unit": name} for name, service in SERVICES.items()}
+    found = {service["name"]: service for service in topology.placements(services, GROUPS)}
+    assert found["lighttpd"] == {"name": "lighttpd", "unit": "lighttpd", "hosts": ["web1", "web2"]}
+    assert found["ssh"]["hosts"] == GROUPS["all"]
+    assert found["idle"]["hosts"] == []

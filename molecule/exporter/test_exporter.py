@@ -194,10 +194,10 @@ def test_the_agent_of_cloud_manager_is_told_where_it_belongs(host, run):
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"exporter_port": 0}, "exporter_port in range"),
+        ({"exporter_port": 0}, "exporter_port is port"),
         ({"exporter_mongodb_port": NODE}, "exporter_mongodb_port != exporter_port"),
         ({"exporter_units": ["mongod", "a b"]}, "These are none: a b"),
-        ({"exporter_address": "data1"}, "exporter_address is match"),
+        ({"exporter_address": "data1"}, "exporter_address is ip_address"),
         ({"exporter_cloud_manager_group_id": "01234567"}, "exporter_cloud_manager_group_id"),
         ({"exporter_cloud_manager_api_key_password": CANARY}, "go together: both, or none"),
     ],

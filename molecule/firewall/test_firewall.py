@@ -148,7 +148,7 @@ def test_a_changed_rule_comes_into_force_even_if_a_run_was_killed_and_cuts_nobod
 ):
     """Friend loses port 8080 and gets 8082 while it is talking on 8080."""
     conversation.start(server_v4)
-    rules = {"firewall_services": {"closed": {"port": 8082, "clients": ["best-friends"]}}}
+    rules = {"firewall_services": [{"name": "closed", "port": 8082, "clients": ["best-friends"]}]}
     assert converge(rules, limit="server", crash_after="Write the rules").killed
     assert reached(hosts["friend"], server_v4) == REACHED["friend"]
     assert converge(rules, limit="server").ok
@@ -192,19 +192,46 @@ def test_a_restart_leaves_no_moment_without_rules(hosts, host, hammer, server_v4
     assert hosts["stranger"].check_output("tail -n 1 /run/hammer.out").endswith(" 0")
 
 
+WEB = {"name": "web", "port": 8080, "clients": ["anywhere"]}
 REFUSED = [
-    ("firewall_extra_rules", ["tcp dport 8082 welcome"]),
-    ("firewall_services", {"web": {"port": 8080, "clients": ["foes"]}}),
-    ("firewall_services", {"web": {"port": 80800, "clients": ["anywhere"]}}),
-    ("firewall_addresses", {"best-friends": ["198.18.0.256/x"]}),
-    ("firewall_ssh_clients", ["nobody"]),
+    ({"firewall_extra_rules": ["tcp dport 8082 welcome"]}, "firewall_extra_rules"),
+    (
+        {"firewall_services": [WEB | {"clients": ["foes"]}]},
+        "firewall_services['web'].clients is ['foes']; it takes a list, each of best-friends, nobody, anywhere.",
+    ),
+    (
+        {"firewall_services": [WEB | {"port": 80800}]},
+        "firewall_services['web'].port is 80800; it takes a port, from 1 to 65535.",
+    ),
+    (
+        {"firewall_services": [WEB | {"protocol": "sctp"}]},
+        "value of protocol must be one of: tcp, udp, got: sctp found in firewall_services",
+    ),
+    (
+        {"firewall_services": [WEB | {"prot": 70}]},
+        "firewall_services.prot. Supported parameters include: clients, name, port, protocol.",
+    ),
+    (
+        {"firewall_addresses": {"best-friends": ["198.18.0.256/x"], "nobody": []}},
+        "firewall_addresses['best-friends'].addresses is ['198.18.0.256/x']; it takes a list, each element an address"
+        " or a network of IPv4 or IPv6.",
+    ),
+    (
+        {"firewall_addresses": {"best-friends": [], "nobody": [], "anywhere": []}},
+        "firewall_addresses['anywhere'].name is 'anywhere'; it takes none of anywhere.",
+    ),
+    (
+        {"firewall_ssh_clients": ["foes"]},
+        "firewall_ssh_clients is ['foes']; it takes a list, each of best-friends, nobody,",
+    ),
+    ({"firewall_ssh_clients": ["nobody"]}, "None of firewall_ssh_clients has an address in firewall_addresses"),
 ]
 
 
 def test_bad_values_are_refused_and_the_old_rules_stay(hosts, converge, server_v4):
-    for variable, value in REFUSED:
-        run = converge({variable: value}, limit="server")
-        assert not run.ok, variable
-        assert variable in run.message
+    for values, complaint in REFUSED:
+        run = converge(values, limit="server")
+        assert not run.ok, values
+        assert complaint in run.message
         assert not run.changed
     assert reached(hosts["stranger"], server_v4) == REACHED["stranger"]

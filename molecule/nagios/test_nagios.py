@@ -343,8 +343,8 @@ def test_nothing_is_mailed_in_a_maintenance_window_and_a_host_that_leaves_is_gon
     stop_the_shop_unnoticed(sentinel, hosts, told)
     hosts["web1"].check_output("systemctl start shop")
 
-    alone = {"sentinel1": {"address": "127.0.0.1", "groups": ["sentinel"]}}
-    without = {"nagios_site_checks": {}, "nagios_host_checks": {"zombies": "all"}, "nagios_maintenance": []}
+    alone = [{"name": "sentinel1", "address": "127.0.0.1", "groups": ["sentinel"]}]
+    without = {"nagios_site_checks": [], "nagios_host_checks": {"zombies": "all"}, "nagios_maintenance": []}
     done = converge(without | {"nagios_hosts": alone})
     assert done.ok, done.output
     eventually(lambda: set(sentinel.hosts()) == {"sentinel1", "site"})
@@ -353,7 +353,7 @@ def test_nothing_is_mailed_in_a_maintenance_window_and_a_host_that_leaves_is_gon
 def test_objects_that_nagios_refuses_leave_the_old_ones_at_work(sentinel, run, variables):
     pid = sentinel.pid()
     circle = json.loads(json.dumps(variables("sentinel1", "nagios_hosts")))
-    circle["sentinel1"]["parents"] = ["web1"]
+    circle[0]["parents"] = ["web1"]
     refused = run({"nagios_hosts": circle})
     assert not refused.ok
     assert "circular" in refused.message.lower()
@@ -362,30 +362,79 @@ def test_objects_that_nagios_refuses_leave_the_old_ones_at_work(sentinel, run, v
     assert sentinel.pid() != pid
 
 
+SHOP = {"name": "shop", "group": "web"}
+NIGHT = {"name": "night", "hosts": ["web1"], "weekdays": ["monday"], "start": "02:00", "end": "03:30"}
+MOVE = {"name": "move", "hosts": ["web1"], "from": "2031-12-01 02:00", "until": "2031-12-02 02:00"}
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "complaint"),
     [
         (
             "nagios_services",
-            {"shop": {"group": "web", "port": 1, "probe": {"protocol": "gopher"}}},
-            "nagios_services['shop'].probe.protocol is 'gopher'; it can be one of: http",
-        ),
-        ("nagios_contacts", {"root": {"email": "root@localhost"}, "ada": {}}, "nagios_contacts['ada'].email"),
-        ("nagios_contacts", {"ada": {"email": "at home"}}, "nagios_contacts['ada'].email is 'at home'"),
-        (
-            "nagios_maintenance",
-            [{"name": "night", "hosts": ["web1"], "weekdays": ["monday"], "start": 120, "end": "03:30"}],
-            "nagios_maintenance['night']",
+            [SHOP | {"port": 1, "protocol": "gopher"}],
+            "value of protocol must be one of: http, https, memcached, mongodb, redis, ssh, tcp, got: gopher found in"
+            " nagios_services",
         ),
         (
+            "nagios_services",
+            [SHOP | {"protocol": "tcp"}],
+            "missing parameter(s) required by 'protocol': port found in nagios_services",
+        ),
+        (
+            "nagios_services",
+            [SHOP | {"port": 1, "protocol": "http", "content": "it's"}],
+            """nagios_services['shop'].content is "it's"; it takes a text of one line without single quotes""",
+        ),
+        (
+            "nagios_hosts",
+            [{"name": "web1", "address": "10.0.0.1", "groups": ["web"], "parents": ["web2"]}],
+            "nagios_hosts['web1'].parents is ['web2']; it takes a list, each of web1, site.",
+        ),
+        (
+            "nagios_contacts",
+            {"root": "root@localhost", "ada": {}},
+            "nagios_contacts['ada'].email is {}; it takes a mail address.",
+        ),
+        (
+            "nagios_contacts",
+            {"ada": "at home"},
+            "nagios_contacts['ada'].email is 'at home'; it takes a mail address.",
+        ),
+        (
             "nagios_maintenance",
-            [{"name": "move", "hosts": ["web1"], "from": "2031-13-01 02:00", "until": "2031-12-01 02:00"}],
-            "nagios_maintenance['move']",
+            [NIGHT | {"start": 120}],
+            "nagios_maintenance['night'].start is 120; it takes a time of the day in quotation marks",
+        ),
+        (
+            "nagios_maintenance",
+            [MOVE | {"from": "2031-13-01 02:00"}],
+            "nagios_maintenance['move'].from is '2031-13-01 02:00'; it takes a moment,",
+        ),
+        (
+            "nagios_maintenance",
+            [MOVE | {"until": "2031-11-30 02:00"}],
+            "'until': '2031-11-30 02:00'}; it takes from and a later until.",
+        ),
+        (
+            "nagios_maintenance",
+            [MOVE | NIGHT],
+            "parameters are mutually exclusive: weekdays|from found in nagios_maintenance",
+        ),
+        (
+            "nagios_maintenance",
+            [NIGHT | {"weekdays": ["mondays"]}],
+            "value of weekdays must be one or more of: monday, tuesday, wednesday, thursday, friday, saturday, sunday."
+            " Got no match for: mondays found in nagios_maintenance",
         ),
         ("nagios_escalation", {"after": 1, "contacts": ["root"]}, "nagios_escalation"),
-        ("nagios_host_checks", {"zombies": "nobody"}, "nagios_host_checks"),
-        ("nagios_users", {"ada": CANARY[:5]}, "nagios_users"),
-        ("nagios_certificate", CANARY, "nagios_certificate"),
+        (
+            "nagios_host_checks",
+            {"zombies": "nobody"},
+            "nagios_host_checks['zombies'].group is 'nobody'; it takes one of all, sentinel, shops, web.",
+        ),
+        ("nagios_users", {"ada": CANARY[:5]}, "nagios_users['ada'].password takes a text of 8 to 72 bytes"),
+        ("nagios_certificate", CANARY, "nagios_certificate must hold a certificate in PEM"),
     ],
 )
 def test_a_bad_value_is_refused_by_name_before_anything_changes(run, variable, value, complaint):

@@ -11,6 +11,7 @@ LOGINS = {
 }
 LOGIN = LOGINS["nrpe"]
 CANARY = "CanaryInTheCoalMine"
+SHOP = {"name": "shop", "unit": "shop"}
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +108,36 @@ def test_a_run_killed_before_the_restart_is_repaired_by_the_next(converge, ask):
 def test_bad_values_are_refused_by_name_before_anything_changes(host, run, ask, variables):
     pid = host.check_output("systemctl show --value --property MainPID nagios-nrpe-server")
     for values, complaint in (
-        ({"nrpe_limits": {"disk": {"warning": "a lot", "critical": 5}}}, "nrpe_limits['disk']"),
-        ({"nrpe_limits": {"disk": {"warning": 5, "critical": 10}}}, "nrpe_limits['disk']"),
-        ({"nrpe_limits": {"dsik": {"warning": 5, "critical": 1}}}, "nrpe_limits['dsik']"),
+        (
+            {"nrpe_limits": {"disk": {"warning": "a lot", "critical": 5}}},
+            "argument 'warning' is of type str found in 'nrpe_limits -> disk'.",
+        ),
+        (
+            {"nrpe_limits": {"disk": {"warning": 5, "critical": 10}}},
+            "nrpe_limits.disk is {'warning': 5, 'critical': 10}; it takes two percentages, warning and critical, of"
+            " which critical is less.",
+        ),
+        (
+            {"nrpe_limits": {"load": {"warning": 5}, "procs": {"critical": 1}}},
+            "nrpe_limits.procs is {'warning': 500, 'critical': 1}; it takes two numbers from 0 on, warning and"
+            " critical, of which critical is more.",
+        ),
+        (
+            {"nrpe_limits": {"dsik": {"warning": 5, "critical": 1}}},
+            "nrpe_limits.dsik. Supported parameters include: clock, disk,",
+        ),
         ({"nrpe_allowed_hosts": ["everybody"]}, "nrpe_allowed_hosts"),
-        ({"nrpe_services": {"shop": {"unit": "shop; reboot"}}}, "nrpe_services"),
+        (
+            {"nrpe_services": [{"name": "shop", "unit": "shop; reboot"}]},
+            "nrpe_services['shop'].unit is 'shop; reboot'; it takes the name of a systemd unit.",
+        ),
+        ({"nrpe_services": [SHOP, SHOP]}, "nrpe_services has several entries called shop."),
+        ({"nrpe_services": [{"name": "shop"}]}, "missing required arguments: unit found in nrpe_services"),
         ({"nrpe_commands": {"load": "/bin/true"}}, "nrpe_commands"),
+        (
+            {"nrpe_commands": {"echo": "true"}},
+            "nrpe_commands['echo'].command is 'true'; it takes a command line that begins with the path of a program.",
+        ),
         ({"nrpe_certificate": CANARY}, "nrpe_certificate"),
     ):
         refused = run(values, limit="web1", diff=True, verbosity=3)

@@ -173,7 +173,8 @@ def test_a_killed_run_is_made_good_and_a_new_service_is_watched(watcher, run, co
         return {rule["labels"]["service"] for rule in rules if rule["name"] == "ServiceDown"}
 
     assert watched() == {"shop"}
-    services = variables("outside1", "prometheus_services") | {"cart": {"group": "cache", "unit": "cart.socket"}}
+    cart = {"name": "cart", "unit": "cart.socket", "hosts": ["web.2"]}
+    services = [*variables("outside1", "prometheus_services"), cart]
     assert run({"prometheus_services": services}, crash_after="Write the configuration").killed
     assert watched() == {"shop"}
     process = watcher.host.check_output("systemctl show prometheus --value --property MainPID")
@@ -205,55 +206,72 @@ def test_new_passwords_are_in_use_at_once_and_not_told(watcher, converge, variab
         watcher.host.check_output("setpriv --reuid=nobody --clear-groups cat /etc/prometheus/web.yml")
 
 
+DOOR = {"url": "https://door1/", "user": "outside", "password": CANARY}
 BAD = {
     "prometheus_users": {"ada": "", "b b": CANARY, "eve": f"{CANARY} "},
-    "prometheus_recipients": ["root@localhost", "nobody"],
-    "prometheus_probes": {
-        "home": {"url": "ftp://games.example", "contents": "x"},
-        "login": {
+    "prometheus_probes": [
+        {"name": "home", "url": "ftp://games.example", "ca": "none"},
+        {
+            "name": "login",
             "url": "https://games.example",
-            "status": "teapot",
+            "status": 1000,
             "content": "(",
             "timeout": 60,
-            "max_seconds": "2 s",
+            "max_seconds": 0,
+            "insecure": "yes",
         },
-    },
-    "prometheus_gateway": {"url": "http://door1/metrics", "user": "outside", "password": CANARY},
-    "prometheus_heartbeat": {"url": "https://door1/", "user": "", "password": ""},
-    "prometheus_hosts": {"door1": {"groups": "web", "metrics": {"node": "a/b"}}},
-    "prometheus_services": {"shop": {"group": "web", "unit": "a b"}, "cart": {"unit": "cart"}},
-    "prometheus_limits": {"filesystem_free": "10 %", "mongodb_lags": 5, "inodes_free": 100},
+    ],
+    "prometheus_gateway": DOOR | {"url": "http://door1/metrics"},
+    "prometheus_heartbeat": DOOR | {"user": "", "password": ""},
+    "prometheus_hosts": [{"name": "door1", "metrics": {"node": "a/b"}}],
+    "prometheus_services": [{"name": "shop", "unit": "a b", "hosts": ["door2"]}],
+    "prometheus_limits": {"inodes_free": 100, "load": 0},
 }
 COMPLAINTS = [
-    "prometheus_users['ada'] must be a password",
-    "prometheus_users: 'b b' is no name",
-    "prometheus_users['eve'] must be a password of 1 to 72 bytes, "
-    "of one line that neither begins nor ends with a space",
-    "prometheus_recipients: 'nobody' is no e-mail address",
-    "prometheus_probes['home'].contents is not known. Did you mean content?",
-    "prometheus_probes['home'].url is 'ftp://games.example'; it takes an http or https URL",
-    "prometheus_probes['login'].status is 'teapot'; it takes a status of HTTP",
-    "prometheus_probes['login'].content is '('; it takes a regular expression",
-    "prometheus_probes['login'].timeout is 60; it takes seconds, 1 to 5",
-    "prometheus_probes['login'].max_seconds is '2 s'; it takes seconds",
-    "prometheus_gateway.url is 'http://door1/metrics'; it takes an https URL",
-    "prometheus_heartbeat.user is ''",
-    "prometheus_heartbeat.password must not be empty",
-    "prometheus_hosts['door1'].groups is 'web'; it takes a list",
-    "prometheus_hosts['door1'].metrics.node is 'a/b'; it takes a name below",
-    "prometheus_services['shop'].unit is 'a b'",
-    "prometheus_services['cart'] must name the group",
-    "prometheus_limits.filesystem_free is '10 %'; it takes a number",
-    "prometheus_limits.mongodb_lags is not known. Did you mean mongodb_lag?",
-    "prometheus_limits.inodes_free is 100; it takes a percentage",
+    "prometheus_users['ada'].password takes a text of 1 to 72 bytes",
+    "prometheus_users['b b'].name is 'b b'; it takes a name without spaces, quotes and colons.",
+    "prometheus_users['eve'].password takes a text of 1 to 72 bytes, of one line that neither begins nor ends with a"
+    " space.",
+    "prometheus_probes['home'].url is 'ftp://games.example'; it takes an http, https URL, without a login",
+    "prometheus_probes['home'].ca takes certificates in PEM.",
+    "prometheus_probes['login'].status is 1000; it takes a whole number from 100 to 599.",
+    "prometheus_probes['login'].content is '('; it takes a regular expression.",
+    "prometheus_probes['login'].timeout is 60; it takes a whole number from 1 to 5.",
+    "prometheus_probes['login'].max_seconds is 0; it takes a number, more than 0.",
+    "prometheus_probes['login'].insecure is 'yes'; it takes one of True, False.",
+    "prometheus_gateway.url is 'http://door1/metrics'; it takes an https URL, without a login",
+    "prometheus_heartbeat.user is ''; it takes a name without spaces, quotes and colons.",
+    "prometheus_heartbeat.password takes a text of 1 to 72 bytes",
+    "prometheus_hosts['door1'].metrics is {'node': 'a/b'}; it takes a dictionary, each value a name below the gateway's"
+    " URL, or an http URL.",
+    "prometheus_services['shop'].unit is 'a b'; it takes the name of a systemd unit.",
+    "prometheus_services['shop'].hosts is ['door2']; it takes a list, each of door1.",
+    "prometheus_limits.inodes_free is 100; it takes a percentage, more than 0 and less than 100.",
+    "prometheus_limits.load is 0; it takes a number, more than 0.",
+]
+MISTYPED = {
+    "prometheus_probes": [{"name": "home", "url": "https://games.example", "contents": "x", "status": "teapot"}],
+    "prometheus_gateway": {"url": "https://door1/metrics", "password": CANARY},
+    "prometheus_hosts": [{"name": "door1", "metrics": {"mongodb": "door1"}}],
+    "prometheus_services": [{"name": "cart", "unit": "cart", "hosts": "door1 door2"}, {"name": "till", "unit": "till"}],
+    "prometheus_limits": {"filesystem_free": "10 %"},
+}
+MISTYPES = [
+    "prometheus_probes.contents. Supported parameters include: ca, content, host,",
+    "argument 'status' is of type str found in 'prometheus_probes'.",
+    "parameters are required together: url, user, password found in prometheus_gateway",
+    "missing required arguments: node found in prometheus_hosts -> metrics",
+    "missing required arguments: hosts found in prometheus_services",
+    "argument 'filesystem_free' is of type str found in 'prometheus_limits'.",
 ]
 
 
-def test_bad_values_are_named_all_at_once_before_anything_changes(run):
-    refused = run(BAD, diff=True, verbosity=3)
+@pytest.mark.parametrize(("values", "complaints"), [(BAD, COMPLAINTS), (MISTYPED, MISTYPES)], ids=["bad", "mistyped"])
+def test_bad_values_are_named_all_at_once_before_anything_changes(run, values, complaints):
+    refused = run(values, diff=True, verbosity=3)
     assert not refused.ok
     assert not refused.changed
-    assert [complaint for complaint in COMPLAINTS if complaint not in refused.message] == []
+    assert [complaint for complaint in complaints if complaint not in refused.message] == []
     assert CANARY not in refused.output
 
 
@@ -261,11 +279,17 @@ def test_bad_values_are_named_all_at_once_before_anything_changes(run):
     ("values", "complaint"),
     [
         ({"prometheus_retention": 7}, "prometheus_retention >= 31"),
+        ({"prometheus_recipients": ["root@localhost", "nobody"]}, "prometheus_recipients is list_of('mail_address')"),
         (
             {"prometheus_certificate": "-----BEGIN CERTIFICATE-----"},
             "prometheus_certificate must hold a certificate in PEM",
         ),
+        (
+            {"prometheus_limits": {"mongodb_lags": 5}},
+            "prometheus_limits.mongodb_lags. Supported parameters include: certificate_days, clock_offset,",
+        ),
         ({"prometheus_gateway": {"adress": "door1"}}, "adress"),
+        ({"prometheus_gateway": {}}, "prometheus_gateway | length > 0 or prometheus_hosts"),
     ],
 )
 def test_a_bad_value_is_refused(run, values, complaint):

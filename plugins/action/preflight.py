@@ -32,6 +32,10 @@ options:
     description: The service catalogue.
     type: dict
     required: true
+  service_options:
+    description: What an entry of the catalogue can say, as in an argument spec.
+    type: dict
+    required: true
 author: the maintainers
 """
 
@@ -48,30 +52,8 @@ mistakes:
   returned: always
 """
 
+ARGUMENTS = {"playbook": "path", "services": "dict", "service_options": "dict"}
 IMPORT = "ansible.builtin.import_playbook"
-CATALOGUE = {
-    "group": {"type": "str", "required": True},
-    "unit": {"type": "str", "required": True},
-    "port": {"type": "int"},
-    "clients": {"type": "list", "elements": "str"},
-    "probe": {
-        "type": "dict",
-        "options": {
-            "protocol": {
-                "type": "str",
-                "choices": ["http", "https", "memcached", "mongodb", "redis", "ssh", "tcp"],
-            },
-            "path": {"type": "str"},
-            "status": {"type": "int"},
-            "content": {"type": "str"},
-            "command": {"type": "str"},
-        },
-        "required_one_of": [["protocol", "command"]],
-        "mutually_exclusive": [["protocol", "command"]],
-    },
-    "limits": {"type": "dict", "options": {"memory": {"type": "int"}, "cpu": {"type": "int"}}},
-}
-"""What an entry of the service catalogue holds: see group_vars/all/services.yml."""
 
 
 def suggestion(name, names):
@@ -91,6 +73,24 @@ def texts(options, values, path="{}"):
                 yield from texts(option.get("options", {}), below, f"{here}.{{}}")
 
 
+def by_entry(options, values):
+    """Return both with the entries of a list of dictionaries as options of their own, so that messages name them."""
+    entries = {
+        f"{name}['{entry.get('name', number)}']": (name, entry)
+        for name, option in options.items()
+        if option.get("elements") == "dict" and isinstance(values.get(name), list)
+        for number, entry in enumerate(values[name], 1)
+        if isinstance(entry, dict)
+    }
+    lists = {name: {"type": "list", "elements": "dict"} for name, _ in entries.values()}
+    return (
+        options
+        | lists
+        | {where: options[name] | {"type": "dict", "elements": None} for where, (name, _) in entries.items()},
+        values | {where: entry for where, (_, entry) in entries.items()},
+    )
+
+
 class ActionModule(ActionBase):
     """See the documentation above."""
 
@@ -101,7 +101,7 @@ class ActionModule(ActionBase):
         """Return the host's roles, and the mistakes in what the variables say of it."""
         result = super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(
-            {"playbook": {"type": "path", "required": True}, "services": {"type": "dict", "required": True}}
+            {name: {"required": True, "type": kind} for name, kind in ARGUMENTS.items()}
         )
         playbook = Path(options["playbook"])
         host = task_vars["inventory_hostname"]
@@ -111,7 +111,7 @@ class ActionModule(ActionBase):
         }
         roles = self.roles_of(host, playbook, task_vars)
 
-        mistakes = [*self.catalogue_mistakes(options["services"], task_vars["groups"])]
+        mistakes = [*self.catalogue_mistakes(options["services"], options["service_options"], task_vars["groups"])]
         mistakes += self.port_mistakes(host, options["services"], task_vars["group_names"])
         mistakes += self.address_mistakes(host, task_vars)
         mistakes += self.name_mistakes(task_vars, specs)
@@ -135,20 +135,19 @@ class ActionModule(ActionBase):
         return [role["role"] for play in plays for role in play.get("roles", [])]
 
     @staticmethod
-    def catalogue_mistakes(services, groups):
+    def catalogue_mistakes(services, options, groups):
         """Yield what the catalogue says wrongly, or of groups that the inventory does not have."""
-        for name, service in services.items():
-            for key in sorted(service.keys() - CATALOGUE.keys()):
-                yield f"services.{name}.{key} is not a key of the catalogue.{suggestion(key, CATALOGUE)}"
-            known = {key: value for key, value in service.items() if key in CATALOGUE}
-            for message in ArgumentSpecValidator(CATALOGUE).validate(known).error_messages:
-                yield f"services.{name} in the catalogue: {message}"
+        entries = {f"services.{name}": service for name, service in services.items()}
+        spec = dict.fromkeys(entries, {"type": "dict", "options": options})
+        for message in ArgumentSpecValidator(spec).validate(entries).error_messages:
+            yield f"The catalogue says: {message}"
+        for where, service in entries.items():
             if "protocol" in service.get("probe", {}) and "port" not in service:
-                yield f"services.{name} has a probe and no port that it could ask."
+                yield f"{where} has a probe and no port that it could ask."
             for group in (service.get("group"), *service.get("clients", [])):
                 if group not in groups and group != "anywhere":
                     yield (
-                        f"services.{name} names the group {group}, which the inventory lacks."
+                        f"{where} names the group {group}, which the inventory lacks."
                         f"{suggestion(str(group), groups)} An empty group will do."
                     )
 
@@ -222,6 +221,7 @@ class ActionModule(ActionBase):
                 for reason in list(self.reasons(variables[name])) or [error.message.strip()]:
                     yield f"{name}, a variable of the role {role}, has no value: {reason}"
                 options = {key: option for key, option in options.items() if key != name}
+        options, values = by_entry(options, values)
         checked = ArgumentSpecValidator(options).validate(values)
         for message in remove_values(checked.error_messages, checked._no_log_values):
             yield f"The role {role} says: {message}"

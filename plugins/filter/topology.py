@@ -16,6 +16,17 @@ def endpoints(services, groups, hostvars):
     }
 
 
+def service_list(services, *keys):
+    """Return services as a list of dictionaries, each with its ``name`` and those of the keys that it has.
+
+    Such lists are what roles take, for an argument spec can check them. The keys are looked for in the probe too.
+    """
+    return [
+        {"name": name} | {key: value for key, value in (service | service.get("probe", {})).items() if key in keys}
+        for name, service in services.items()
+    ]
+
+
 def group_addresses(groups, hostvars):
     """Return the addresses from which the hosts of each group may come, the public ones among them.
 
@@ -30,15 +41,16 @@ def group_addresses(groups, hostvars):
 
 
 def dependencies(services, groups, hostvars, watcher):
-    """Return of each host its ``address``, its tiers as ``groups``, and its ``parents``: the hosts that it depends on.
+    """Return each host with its ``name``, ``address``, its tiers as ``groups``, and as ``parents`` whom it depends on.
 
     A host depends on those whose services its tiers are clients of, unless they share a tier. The hosts of the group
     ``watcher`` depend on nobody: they ask everybody.
     """
     tiers = {service["group"] for service in services.values()}
     tiers_of = {host: sorted(tiers.intersection(hostvars[host]["group_names"])) for host in groups["all"]}
-    return {
-        host: {
+    return [
+        {
+            "name": host,
             "address": hostvars[host]["address"],
             "groups": own,
             "parents": sorted(
@@ -52,18 +64,30 @@ def dependencies(services, groups, hostvars, watcher):
             ),
         }
         for host, own in tiers_of.items()
-    }
+    ]
 
 
-def exporters(groups, hostvars):
-    """Return of each host its ``groups``, and the ``metrics`` that the sentinel passes on, by their kind."""
-    return {
-        host: {
-            "groups": hostvars[host]["group_names"],
+def placements(services, groups):
+    """Return each service with its ``name``, its ``unit``, and the ``hosts`` that run it."""
+    return [
+        {
+            "name": name,
+            "unit": service["unit"],
+            "hosts": [host for host in groups["all"] if host in groups[service["group"]]],
+        }
+        for name, service in services.items()
+    ]
+
+
+def exporters(groups):
+    """Return each host with its ``name``, and the ``metrics`` that the sentinel passes on, by their kind."""
+    return [
+        {
+            "name": host,
             "metrics": {"node": host} | ({"mongodb": f"{host}-mongodb"} if host in groups["mongodb"] else {}),
         }
         for host in groups["all"]
-    }
+    ]
 
 
 class FilterModule:
@@ -73,7 +97,9 @@ class FilterModule:
         """Return the filters by their names."""
         return {
             "endpoints": endpoints,
+            "service_list": service_list,
             "group_addresses": group_addresses,
             "dependencies": dependencies,
+            "placements": placements,
             "exporters": exporters,
         }
