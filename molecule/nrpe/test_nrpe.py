@@ -114,13 +114,12 @@ def test_bad_values_are_refused_by_name_before_anything_changes(host, run, ask, 
         ),
         (
             {"nrpe_limits": {"disk": {"warning": 5, "critical": 10}}},
-            "nrpe_limits.disk is {'warning': 5, 'critical': 10}; it takes two percentages, warning and critical, of"
-            " which critical is less.",
+            "nrpe_limits.disk is {'warning': 5, 'critical': 10}; it takes percentages, critical less than warning.",
         ),
         (
             {"nrpe_limits": {"load": {"warning": 5}, "procs": {"critical": 1}}},
-            "nrpe_limits.procs is {'warning': 500, 'critical': 1}; it takes two numbers from 0 on, warning and"
-            " critical, of which critical is more.",
+            "nrpe_limits.procs is {'warning': 500, 'critical': 1}; it takes numbers from 0 on, warning less than"
+            " critical.",
         ),
         (
             {"nrpe_limits": {"dsik": {"warning": 5, "critical": 1}}},

@@ -232,7 +232,7 @@ COMPLAINTS = [
     "prometheus_users['b b'].name is 'b b'; it takes a name without spaces, quotes and colons.",
     "prometheus_users['eve'].password takes a text of 1 to 72 bytes, of one line that neither begins nor ends with a"
     " space.",
-    "prometheus_probes['home'].url is 'ftp://games.example'; it takes an http, https URL, without a login",
+    "prometheus_probes['home'].url is 'ftp://games.example'; it takes an http or https URL, without a login",
     "prometheus_probes['home'].ca takes certificates in PEM.",
     "prometheus_probes['login'].status is 1000; it takes a whole number from 100 to 599.",
     "prometheus_probes['login'].content is '('; it takes a regular expression.",

@@ -53,16 +53,14 @@ TESTS_AND_WORDS = {
     "command": (text(r"/\S.*"), "a command line that begins with the path of a program"),
     "entry_name": (text(r"[A-Za-z0-9_][A-Za-z0-9_.-]*"), "a name of letters, digits, '_', '.' and '-'"),
     "host_name": (text(HOST), "a host name"),
-    "http_url": (
-        lambda value, schemes=("http", "https"): text(lambda url: http_url(url, schemes))(value),
-        "an {} URL, without a login and what would need quotes",
-    ),
+    "http_url": (text(http_url), "an http or https URL, without a login and what needs quotes"),
+    "https_url": (text(lambda url: http_url(url, ["https"])), "an https URL, without a login and what needs quotes"),
     "ip_address": (text(ipaddress.ip_address), "an address of IPv4 or IPv6"),
     "login_name": (text(r"[^\s:\"]+"), "a name without spaces, quotes and colons"),
     "mail_address": (text(rf"[A-Za-z0-9_+-]+([.][A-Za-z0-9_+-]+)*@{HOST}"), "a mail address"),
     "moment": (
         text(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]) ([01]\d|2[0-3]):[0-5]\d"),
-        'a moment, "2026-12-01 22:00"',
+        'a moment, "2031-12-01 22:00"',
     ),
     "network": (text(ipaddress.ip_interface), "an address or a network of IPv4 or IPv6"),
     "one_line": (text(".+"), "a text of one line"),
@@ -72,17 +70,14 @@ TESTS_AND_WORDS = {
     "time_of_day": (text(r"([01]\d|2[0-3]):[0-5]\d|24:00"), 'a time of the day in quotation marks, "02:00"'),
     "title": (text(r"[A-Za-z0-9][A-Za-z0-9 ._-]*"), "a name of letters, digits, spaces, '_', '.' and '-'"),
     "unit_name": (text(r"[A-Za-z0-9:_.@-]+"), "the name of a systemd unit"),
-    "url_path": (text(r"/[A-Za-z0-9._~:/?#@&+,=%-]*"), "the path of a URL, without what would need quotes"),
-    "host": (
-        lambda value: TESTS["host_name"](value) or TESTS["ip_address"](value),
-        "a host name or an address",
-    ),
+    "url_path": (text(r"/[A-Za-z0-9._~:/?#@&+,=%-]*"), "the path of a URL, without what needs quotes"),
+    "host": (lambda value: TESTS["host_name"](value) or TESTS["ip_address"](value), "a host name or an address"),
     "host_header": (
         lambda value: TESTS["host"](value) or TESTS["server"](value),
         "a host name or an address, with a port if need be",
     ),
     "metrics_path": (
-        lambda value: TESTS["entry_name"](value) or TESTS["http_url"](value, ["http"]),
+        text(lambda value: TESTS["entry_name"](value) or http_url(value, ["http"])),
         "a name below the gateway's URL, or an http URL",
     ),
     "secret": (
@@ -95,11 +90,11 @@ TESTS_AND_WORDS = {
     "port": (lambda value: is_number(value, int) and 0 < value < 65536, "a port, from 1 to 65535"),
     "rising": (
         lambda value: 0 <= float(value["warning"]) < float(value["critical"]),
-        "two numbers from 0 on, warning and critical, of which critical is more",
+        "numbers from 0 on, warning less than critical",
     ),
     "falling": (
         lambda value: 0 <= float(value["critical"]) < float(value["warning"]) <= 100,
-        "two percentages, warning and critical, of which critical is less",
+        "percentages, critical less than warning",
     ),
     "in_order": (
         lambda value, first, last: value.get(first) is None or str(value[first]) < str(value.get(last)),
