@@ -8,7 +8,7 @@ read -r now _ < /proc/uptime && now=${now%.*}
 case ${1-} in
     --keep) read -r end < paused ;;
     --end) end=0 ;;
-    '' | *[!0-9]*) echo "usage: monit-pause SECONDS | --end" >&2 && exit 2 ;;
+    '' | *[!0-9]* | ??????*) echo "usage: monit-pause SECONDS | --end (at most 99999)" >&2 && exit 2 ;;
     *) end=$((now + $1)) ;;
 esac
 verb=monitor
@@ -25,7 +25,7 @@ obeyed() {
     fi
 }
 
-# Monit obeys in its next cycle, and loses the command if it reloads before. Each cycle of a pause repeats it: --keep.
+# Monit obeys in its next cycle, and loses the command if it reloads before. In a pause each cycle repeats it: --keep.
 for try in $(seq 0 150); do
     ! obeyed && systemctl --quiet is-active monit || exit 0
     [ $((try % 10)) != 0 ] || monit -g services $verb
