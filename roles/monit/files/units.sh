@@ -55,11 +55,11 @@ restart() {
     unit=$(sed -n "s/^$1 //p" $services)
     [ -n "$unit" ] && [ ! -e paused ] || return 0
     show "$unit" | {
-        read_unit "$1"
-        # No second restart after one by systemd.
-        [ "$state" != active ] || [ "$restarts" = "$known" ] || exit
+        read_unit "$1" && read -r old 2> /dev/null < "$1.pid"
+        # If Monit does not know the process yet, it has just been started.
+        case $state-$pid in *-0) verb=start ;; active-"${old-}") verb=restart ;; *) exit ;; esac
         systemctl reset-failed "$unit"
-        if [ "$state" = active ]; then systemctl restart "$unit"; else systemctl start "$unit"; fi
+        systemctl $verb "$unit"
     }
     rm -f "$1.restarts"
     show "$unit" | { read_unit "$1" && write_pid "$1"; }
