@@ -1,8 +1,10 @@
-"""A small shop over HTTP, with or without TLS, that asks for the right host name."""
+"""A small shop over HTTP, with or without TLS, that asks for the right host name, and may take its time to start."""
 
 import ssl
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 class Shop(BaseHTTPRequestHandler):
@@ -19,6 +21,8 @@ class Shop(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+slow = Path("/run/shop-is-slow")
+time.sleep(float(slow.read_text()) if slow.exists() and len(sys.argv) == 3 else 0)
 server = ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Shop)
 if len(sys.argv) > 3:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
