@@ -289,6 +289,29 @@ def test_the_hosts_own_troubles_are_mailed(host, inbox):
     eventually(lambda: inbox.find("failed-units: Status succeeded"))
 
 
+FINDMNT = """#!/bin/sh
+case $1 in
+    -srno) echo /srv/archive ;;
+    *) printf '%s\\n' 'rw,errors=remount-ro /' 'ro,discard /srv/data' 'ro /srv/archive' ;;
+esac
+"""
+
+
+def test_a_filesystem_that_is_read_only_is_a_problem_unless_fstab_or_its_mount_has_it_so(host):
+    check = "s/^check program read-only-filesystems with path .(.*). with timeout .*/\\1/p"
+    command = host.check_output("sed --quiet --regexp-extended %s /etc/monit/monitrc", check)
+    host.check_output("mount -o remount,bind,ro /etc/hosts")
+    try:
+        assert "ro" in host.check_output("findmnt --noheadings --output VFS-OPTIONS /etc/hosts").split(",")
+        assert host.run(command).rc == 1
+    finally:
+        host.check_output("mount -o remount,bind,rw /etc/hosts")
+    host.check_output(
+        "mkdir --parents /srv/bin && printf %%s %s > /srv/bin/findmnt && chmod +x /srv/bin/findmnt", FINDMNT
+    )
+    assert host.check_output(f"PATH=/srv/bin:$PATH {command}") == "/srv/data"
+
+
 def test_a_mail_that_nobody_takes_arrives_later(host, mails, inbox):
     mails.refuse(600)
     host.check_output("systemctl kill --signal=KILL beat")
