@@ -101,7 +101,7 @@ def test_what_runs_here_is_watched_and_nothing_else(host):
 
 
 def test_a_certificate_that_expires_soon_was_mailed(mails):
-    mail = Inbox(mails.after(0)).find("certificate-expiry: Status failed")[0]
+    mail = eventually(lambda: Inbox(mails.after(0)).find("certificate-expiry: Status failed"), 90)[0]
     assert "certificate /etc/ssl/expires-soon.pem valid for 21 days" in mail["text"]
     assert "Certificate will expire" in mail["text"]
 
