@@ -1,5 +1,6 @@
 """What script/lib.sh gives the scripts, run by a real bash."""
 
+import os
 import subprocess
 
 import pytest
@@ -28,7 +29,10 @@ def step(tmp_path):
     def run(*command):
         script = 'set -euo pipefail; . script/lib.sh; log_folder=$1; shift; step "Try it" "$@"; echo went on'
         arguments = ["bash", "-c", script, "bash", tmp_path, *command]
-        return subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+        environment = os.environ | {"step_times": str(tmp_path / "times.tsv")}
+        return subprocess.run(
+            arguments, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
 
     return run
 
@@ -39,6 +43,9 @@ def test_a_step_that_ends_well_is_one_line(step, tmp_path):
     assert first.endswith("s  Try it")
     assert (others, done.stderr, done.returncode) == (["went on"], "", 0)
     assert (tmp_path / "try-it.log").read_text() == "much ado\n"
+    title, *times = (tmp_path / "times.tsv").read_text().rstrip("\n").split("\t")
+    assert title == "Try it"
+    assert [float(seconds) >= 0 for seconds in times] == [True] * 3
 
 
 def test_a_step_that_fails_ends_the_script_and_shows_the_end_of_its_log(step, tmp_path):
