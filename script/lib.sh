@@ -5,9 +5,9 @@ log_folder=.local/log
 # Say what went wrong and what to do about it, and end.
 die() { echo "$*" >&2; exit 1; }
 
-# Run a command or function as a named step: one line with the time it took, its output in a log. On failure: what failed by
-# the words of Ansible and pytest, which may be far up in the log, and the log's end. Its times, in seconds, are added to
-# the file $step_times, if that is set: the step, how long it took, and of that the processor.
+# Run a command or function as a named step: one line with the time it took, its output in a log. On failure: what
+# failed by the words of Ansible and pytest, which may be far up in the log, and the log's end. Its times, in seconds,
+# are added to the file $step_times, if that is set: the step, how long it took, and of that the processor.
 step() {
     local title=$1 log code times seconds user system TIMEFORMAT='%R %U %S'
     shift
